@@ -1,0 +1,135 @@
+"""What every benchmark shares: rows, samples taken in turn, ratios within one run, checks."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+
+class CheckFailed(Exception):
+    """A benchmark did not compute what it should have; its times mean nothing."""
+
+
+def require_equal(what: str, found: object, expected: object) -> None:
+    """Raises:
+    CheckFailed: the result of what was timed is not the expected one.
+    """
+    if found != expected:
+        raise CheckFailed(f"{what}: found {found}, expected {expected}")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the caller asked for; None stands for each benchmark's own choice."""
+
+    agents: tuple[int, ...] | None = None
+    workers: tuple[int, ...] | None = None
+    repeats: int | None = None
+
+    def sizes(self, *default: int) -> tuple[int, ...]:
+        return self.agents or default
+
+    def teams(self, *default: int) -> tuple[int, ...]:
+        return self.workers or default
+
+
+@dataclass(frozen=True)
+class Target:
+    """A figure to reach: ``field`` of the row, at most or at least ``bound``."""
+
+    field: str
+    relation: str
+    bound: float
+
+    def met(self, value: float) -> bool:
+        return value <= self.bound if self.relation == "<=" else value >= self.bound
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table and one object of the JSON; None where a column does not apply.
+
+    Times are medians over ``repeats``. ``ratio_to_bare_luajit`` is our time over the bare loop's
+    (small is good); all other ratios are the other's time over ours (large is good).
+    """
+
+    name: str
+    agents: int
+    workers: int
+    checked: bool
+    check: str
+    repeats: int
+    ticks: int | None = None
+    ns_per_agent_step: float | None = None
+    lowest_ns: float | None = None
+    highest_ns: float | None = None
+    value: float | None = None
+    unit: str | None = None
+    ratio_to_bare_luajit: float | None = None
+    ratio_to_naive: float | None = None
+    ratio_to_naive_batched: float | None = None
+    ratio_to_mesa: float | None = None
+    ratio_to_one_worker: float | None = None
+    targets: tuple[Target, ...] = ()
+    notes: Mapping[str, float] = field(default_factory=dict)
+
+    def verdicts(self) -> list[tuple[Target, bool]]:
+        """Every target whose figure was measured, and whether it was met."""
+        found = []
+        for target in self.targets:
+            value = getattr(self, target.field)
+            if value is not None:
+                found.append((target, target.met(value)))
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        record = asdict(self)
+        record["targets"] = [
+            {"field": target.field, "relation": target.relation, "bound": target.bound, "met": met}
+            for target, met in self.verdicts()
+        ]
+        return record
+
+
+class Contestant(Protocol):
+    """Anything that runs a workload: the runtime or a yardstick."""
+
+    def advance(self, ticks: int) -> float:
+        """Runs ``ticks`` ticks; the seconds they took."""
+
+
+Workload = Callable[["Options"], Iterator[Row]]
+Sample = Callable[[], float]
+
+
+def in_turn(repeats: int, contestants: Mapping[str, Sample]) -> dict[str, list[float]]:
+    """Samples of every contestant, one after another in each round, so that whatever slows the
+    machine for a while slows them alike."""
+    samples: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(repeats):
+        for name, sample in contestants.items():
+            samples[name].append(sample())
+    return samples
+
+
+def per_step(contestant: Contestant, ticks: int, agents: int) -> Sample:
+    """A sample of ``ticks`` ticks, in ns per agent-step."""
+    return lambda: contestant.advance(ticks) / ticks / agents * 1e9
+
+
+def ratio(numerator: Sequence[float] | None, denominator: Sequence[float] | None) -> float | None:
+    """Median of the ratios of samples taken in the same round; None when either is missing."""
+    if not numerator or not denominator:
+        return None
+    return statistics.median(a / b for a, b in zip(numerator, denominator, strict=True))
+
+
+def timing(samples: Sequence[float]) -> dict[str, float]:
+    """The columns of a row that tell ns per agent-step: median, lowest, highest."""
+    return {
+        "ns_per_agent_step": statistics.median(samples),
+        "lowest_ns": min(samples),
+        "highest_ns": max(samples),
+    }

@@ -1,0 +1,145 @@
+"""``python -m bench.kernel NAME [--agents N…] [--workers W] [--ticks T] [--vm VM]``.
+
+The kernel alone: runs the host in this process, without coordinator, sockets or digests, for tuning;
+it answers in a second or two. With several workers their shares run one after another, and the slowest share of
+each tick counts, as it would if every one had a core to itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import threading
+import time
+from pathlib import Path
+
+from runtime.model import read_model
+
+from bench.sources import LIBRARY, OWN, read_files
+from runtime import protocol as p
+from workers.host import Host
+
+MODELS: dict[str, tuple[Path, str]] = {
+    "ring": (LIBRARY / "ring", "n"),
+    "gossip": (LIBRARY / "gossip", "n"),
+    "coin": (LIBRARY / "wealth", "people"),
+    "sir": (LIBRARY / "epidemic", "n"),
+    "empty": (OWN / "empty", "n"),
+    "compute": (OWN / "compute", "n"),
+    "fields": (OWN / "fields", "n"),
+}
+STEPS = 4_000_000
+"""Agent-steps per sample."""
+
+
+class Share:
+    """One worker's share, in this process, with the batches that wait for it."""
+
+    def __init__(self, load: p.Load) -> None:
+        self.host = Host()
+        self.sources: list[int] = []
+        self.blobs: list[bytes] = []
+        answer, _ = self.host.handle(load, [])
+        if not isinstance(answer, p.Loaded) or answer.fault:
+            raise RuntimeError(f"Load: {answer}")
+
+    def step(self, tick: int, last: int) -> tuple[float, p.Stepped, list[bytes]]:
+        """Seconds, answer and outgoing batches of ``tick`` to ``last``."""
+        order = p.Step(epoch=1, tick=tick, last=last, sources=self.sources, grant_ms=1e9)
+        blobs = self.blobs
+        self.sources, self.blobs = [], []
+        began = time.perf_counter()
+        answer, out = self.host.handle(order, blobs)
+        seconds = time.perf_counter() - began
+        if not isinstance(answer, p.Stepped) or answer.fault or answer.changes:
+            raise RuntimeError(f"Step {tick}: {answer}")
+        return seconds, answer, out
+
+
+class Kernel:
+    """A simulation on one or more shares."""
+
+    def __init__(self, name: str, agents: int, workers: int, watched: bool, vm: str) -> None:
+        folder, parameter = MODELS[name]
+        model = read_model(read_files(folder, watched))
+        parameters = {declared.name: declared.default for declared in model.parameters}
+        parameters[parameter] = agents
+        size = min(1024, max(1, agents // 64))
+        shards = -(-agents // size)
+        self.tick = 0
+        self.shares = [
+            Share(
+                p.Load(
+                    epoch=1,
+                    worker=worker,
+                    workers=workers,
+                    model=model,
+                    parameters=parameters,
+                    seed=1,
+                    counts=[agents],
+                    shard_size=size,
+                    placement=[shard * workers // shards for shard in range(shards)],
+                    vm=vm,
+                )
+            )
+            for worker in range(workers)
+        ]
+        self._round(0)
+
+    def advance(self, ticks: int) -> float:
+        """Runs ``ticks`` ticks; the seconds of the slowest share of each, summed."""
+        first, self.tick = self.tick + 1, self.tick + ticks
+        if len(self.shares) == 1:
+            return self.shares[0].step(first, self.tick)[0]
+        return sum(self._round(tick) for tick in range(first, self.tick + 1))
+
+    def _round(self, tick: int) -> float:
+        answers = [share.step(tick, tick) for share in self.shares]
+        for source, (_, answer, blobs) in enumerate(answers):
+            for worker, blob in zip(answer.out, blobs, strict=True):
+                self.shares[worker].sources.append(source)
+                self.shares[worker].blobs.append(blob)
+        return max(seconds for seconds, _, _ in answers)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Prints one line per size."""
+    for agents in args.agents:
+        began = time.perf_counter()
+        kernel = Kernel(args.name, agents, args.workers, args.watched, args.vm)
+        made = time.perf_counter() - began
+        ticks = args.ticks or max(4, STEPS // agents)
+        kernel.advance(max(1, ticks // 4))
+        times = sorted(kernel.advance(ticks) / ticks for _ in range(args.repeats))
+        low, middle, high = (
+            seconds / agents * 1e9 for seconds in (times[0], times[len(times) // 2], times[-1])
+        )
+        print(
+            f"{args.name:<8} {agents:>9} agents {args.workers} w"
+            f"  {middle:7.1f} ns/agent-step ({low:.1f}-{high:.1f})"
+            f"  {1e9 / (middle * agents):11,.0f} ticks/s  made in {made:.3f} s",
+            flush=True,
+        )
+
+
+def main() -> None:
+    """Reads the options; runs in a thread with a large stack, as the worker does: scripts can
+    overflow the usual one inside the VM."""
+    options = argparse.ArgumentParser(prog="python -m bench.kernel", description=__doc__)
+    options.add_argument("name", choices=MODELS)
+    options.add_argument("--agents", nargs="+", type=int, default=[10_000])
+    options.add_argument("--workers", type=int, default=1)
+    options.add_argument("--ticks", type=int, default=0, help="per sample (default: by size)")
+    options.add_argument("--repeats", type=int, default=5)
+    options.add_argument("--vm", default="", help="luajit21 | lua52")
+    options.add_argument("--watched", action="store_true", help="with metrics and invariants")
+    args = options.parse_args()
+    if args.watched and args.workers > 1:
+        options.error("--watched takes one worker: the merging of metrics is the coordinator's")
+    threading.stack_size(256 * 1024 * 1024)
+    thread = threading.Thread(target=run, args=(args,))
+    thread.start()
+    thread.join()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What the runtime is held against: a bare loop, two naive designs, and Mesa."""

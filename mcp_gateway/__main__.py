@@ -1,0 +1,67 @@
+"""``python -m mcp_gateway``: serve MCP over stdio, or over HTTP on a loopback address."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+import anyio
+
+from mcp_gateway import embedded, http, logs
+from mcp_gateway.catalogue import Catalogue
+from mcp_gateway.link import Link
+from mcp_gateway.server import Gateway
+from mcp_gateway.store import ModelStore
+from runtime.errors import GedankenError
+
+log = logging.getLogger("mcp_gateway")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options; ``simctl mcp`` hands its own on."""
+    options = argparse.ArgumentParser(prog="python -m mcp_gateway", description=__doc__)
+    options.add_argument("--http", metavar="HOST:PORT", help="serve HTTP there instead of stdio")
+    options.add_argument(
+        "--connect", metavar="SOCKET", help="use the coordinator there instead of one of its own"
+    )
+    options.add_argument(
+        "--log-level", default="warning", choices=["debug", "info", "warning", "error"]
+    )
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until the client closes stdin (stdio), or a signal comes. Gives the exit status."""
+    options = parser().parse_args(argv)
+    logs.to_stderr(options.log_level)
+    try:
+        address = http.parse_address(options.http) if options.http else None
+        bound = http.listen(*address) if address else None
+    except (http.BadAddress, OSError) as error:
+        print(f"--http {options.http}: {error}", file=sys.stderr)
+        return 2
+    with ExitStack() as stack:
+        try:
+            connect = stack.enter_context(embedded.coordinator(options.connect))
+        except GedankenError as error:
+            print(f"{error}\n{error.hint}".rstrip(), file=sys.stderr)
+            return 1
+        link = Link(connect)
+        stack.callback(link.close)
+        catalogue = Catalogue(ModelStore(embedded.home()), embedded.library())
+        gateway = Gateway(link, catalogue)
+        try:
+            if bound is None:
+                anyio.run(gateway.run_stdio_async)
+            else:
+                anyio.run(http.serve, gateway, bound)
+        except KeyboardInterrupt:
+            return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The coordinator process, and what other processes share with it."""

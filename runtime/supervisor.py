@@ -1,0 +1,190 @@
+"""Worker processes: start, greet, watch, end; a pool of spare ones; their crumb files.
+
+A worker dies with its coordinator by itself (``PR_SET_PDEATHSIG``), so this module needs to end
+only what a living coordinator no longer wants.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import struct
+import subprocess
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from runtime.log import Log
+
+CRUMB_BYTES: Final = 4096
+MAX_SPARES: Final = 4
+_CRUMB: Final = struct.Struct("<iii")
+_REAP_S: Final = 10.0
+
+
+class State(Enum):
+    """Where a worker process stands with us."""
+
+    STARTING = "starting"
+    """Started, has not said Hello."""
+    SPARE = "spare"
+    """Hosts nothing."""
+    BUSY = "busy"
+    """Belongs to a job."""
+    UNLOADING = "unloading"
+    """Told to forget its job."""
+
+
+class Crumb(NamedTuple):
+    """What a worker wrote into shared memory before it went into Lua."""
+
+    agent: int
+    tick: int
+    in_lua: bool
+
+
+class Worker:
+    """One worker process, from start to reaping."""
+
+    def __init__(self, process: subprocess.Popen[bytes], token: str, crumb: Path) -> None:
+        self.process = process
+        self.token = token
+        self.crumb = crumb
+        self.state = State.STARTING
+        self.peer = b""
+        """Its name on the socket, once it has said Hello."""
+        self.since = 0.0
+        """When it entered its state, on the coordinator's clock; kept for those that must move on."""
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def how_it_ended(self) -> str:
+        """In words, once it is reaped: 'was ended by signal 9 (SIGKILL)'."""
+        status = self.process.returncode
+        if status is None:
+            return "is alive"
+        if status >= 0:
+            return f"ended with exit status {status}"
+        try:
+            name = signal.Signals(-status).name
+        except ValueError:
+            name = "unknown"
+        return f"was ended by signal {-status} ({name})"
+
+    def agent_at_work(self) -> int:
+        """The agent it is running by its crumb, or 0."""
+        crumb = self.read_crumb()
+        return crumb.agent if crumb.in_lua else 0
+
+    def read_crumb(self) -> Crumb:
+        """The crumb as it lies there now."""
+        try:
+            with self.crumb.open("rb") as file:
+                agent, tick, in_lua = _CRUMB.unpack(file.read(_CRUMB.size))
+        except (OSError, struct.error):
+            return Crumb(0, 0, False)
+        return Crumb(agent, tick, bool(in_lua))
+
+
+class Supervisor:
+    """Every worker process of a coordinator."""
+
+    def __init__(self, directory: Path, endpoint: str, log: Log, log_level: str) -> None:
+        self._directory = directory
+        self._endpoint = endpoint
+        self._log = log
+        self._log_level = log_level
+        self._workers: list[Worker] = []
+        self._started = 0
+
+    @property
+    def workers(self) -> list[Worker]:
+        """Those not yet reaped, oldest first."""
+        return list(self._workers)
+
+    def among(self, state: State) -> list[Worker]:
+        """Those in a state, oldest first."""
+        return [w for w in self._workers if w.state is state]
+
+    def start(self, now: float) -> Worker:
+        """Start a process; it will say Hello.
+
+        Raises:
+            OSError: the system gives no more processes or files.
+        """
+        self._started += 1
+        token = secrets.token_hex(16)
+        crumb = self._directory / f"w{self._started}.crumb"
+        crumb.write_bytes(bytes(CRUMB_BYTES))
+        command = [sys.executable, *module_command("workers.worker")]
+        command += ["--connect", self._endpoint, "--token", token, "--crumb", str(crumb)]
+        command += ["--log-level", self._log_level]
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env=module_environment(),
+            )
+        except OSError:
+            crumb.unlink(missing_ok=True)
+            raise
+        worker = Worker(process, token, crumb)
+        worker.since = now
+        self._workers.append(worker)
+        self._log.write("debug", "worker started", worker_pid=process.pid)
+        return worker
+
+    def greet(self, token: str, pid: int) -> Worker | None:
+        """The starting worker that this Hello is from; None if it is from nobody of ours. A token
+        is good for one Hello."""
+        for worker in self.among(State.STARTING):
+            if secrets.compare_digest(worker.token, token) and worker.pid == pid:
+                worker.state = State.SPARE
+                return worker
+        return None
+
+    def reap(self) -> list[Worker]:
+        """Those that ended by themselves since the last call; they are gone from ``workers``."""
+        ended = [w for w in self._workers if w.process.poll() is not None]
+        for worker in ended:
+            self._forget(worker)
+        return ended
+
+    def kill(self, worker: Worker) -> None:
+        """End a process at once and reap it. It has nothing that could be lost."""
+        if worker not in self._workers:
+            return
+        worker.process.kill()
+        try:
+            worker.process.wait(_REAP_S)
+        except subprocess.TimeoutExpired:
+            self._log.write("error", "worker does not die", worker_pid=worker.pid)
+        self._forget(worker)
+
+    def close(self) -> None:
+        """End all processes."""
+        for worker in self._workers:
+            worker.process.kill()
+        for worker in self.workers:
+            self.kill(worker)
+
+    def _forget(self, worker: Worker) -> None:
+        self._workers.remove(worker)
+        worker.crumb.unlink(missing_ok=True)
+
+
+def module_command(module: str) -> list[str]:
+    """Arguments that make Python run one of our modules, whatever lies in the working directory."""
+    return ["-P", "-m", module]
+
+
+def module_environment() -> dict[str, str]:
+    """An environment in which our packages are found first."""
+    home = str(Path(__file__).resolve().parent.parent)
+    path = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": f"{home}{os.pathsep}{path}" if path else home}

@@ -1,0 +1,56 @@
+"""Loads files of the kernel into a Lua state, for tests that need no host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lupa.lua52
+import lupa.luajit21
+
+KERNEL = Path(__file__).parents[1] / "workers" / "kernel"
+VMS = ("luajit", "lua52")
+
+_MODULES = {"luajit": lupa.luajit21, "lua52": lupa.lua52}
+_ERRORS = {"luajit": lupa.luajit21.LuaError, "lua52": lupa.lua52.LuaError}
+_DEPS = {
+    "luajit": b'{vm = "luajit", ffi = require("ffi"), bit = require("bit")}',
+    "lua52": b'{vm = "lua52", bit32 = bit32}',
+}
+_LOAD = b"""
+function(source, name, deps)
+  return assert(load(source, "@kernel/" .. name .. ".lua", "t"))(deps)
+end
+"""
+
+
+class Kernel:
+    """A Lua state with some kernel modules; ``deps`` is the table that they were given.
+
+    Modules see those loaded before them in ``deps`` under their names, as in the worker.
+    """
+
+    def __init__(self, vm: str, *names: str) -> None:
+        self.vm = vm
+        self.error = _ERRORS[vm]
+        self.lua = _MODULES[vm].LuaRuntime(encoding=None, register_eval=False)
+        self.deps = self.lua.eval(_DEPS[vm])
+        load = self.lua.eval(_LOAD)
+        for name in names:
+            source = (KERNEL / f"{name}.lua").read_bytes()
+            self.deps[name.encode()] = load(source, name.encode(), self.deps)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.deps[name.encode()]
+
+    def function(self, text: str) -> Any:
+        """Compile ``text``, the body of ``function(deps, ...)``, and bind ``deps``."""
+        return self.lua.eval(
+            b"function(deps) local d = deps return function(...) local deps = d "
+            + text.encode()
+            + b" end end"
+        )(self.deps)
+
+
+def load_kernel(vm: str, *names: str) -> Kernel:
+    return Kernel(vm, *names)

@@ -1,0 +1,443 @@
+"""The expression language of ``model.toml``, ``until`` and queries: Lua with aggregates.
+
+An expression becomes Lua text in which the i-th aggregate reads ``__A[i]``; operators are lowered as in
+chunks (``__P``, ``__C`` … are globals of the expression's environment). No functions, no loops: an
+expression needs no fuel beyond what the library functions charge.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, TypedDict
+
+from runtime.protocol import Diagnostic, ModelSpec
+from workers.findings import Findings
+from workers.foreign import scan
+from workers.names import (
+    AGGREGATES,
+    EXPRESSION_NAMES,
+    LIBRARIES,
+    RANDOM,
+    listing,
+    nearest,
+)
+from workers.rewrite import Edits, lower_operators
+from workers.syntax import (
+    MAX_DEPTH,
+    Node,
+    Tree,
+    arguments,
+    from_bytes_text,
+    parse,
+    string_value,
+    to_bytes_text,
+)
+
+CompileText = Callable[[str, str], str | None]
+"""(source, chunk name) -> the VM's message if the source does not compile."""
+
+_PREFIX: Final = "return "
+
+
+class AggregateCode(TypedDict):
+    """One aggregate. ``value`` and ``condition`` are Lua over ``self`` (``msg`` when ``op`` is mail)."""
+
+    op: str
+    type: str
+    value: str
+    condition: str
+    q: float
+    mail: str
+
+
+class ExpressionCode(TypedDict):
+    """A compiled expression."""
+
+    code: str
+    aggregates: list[AggregateCode]
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """What a context allows besides parameters and the library."""
+
+    names: frozenset[str] = frozenset()
+    aggregates: bool = False
+    metrics: bool = False
+
+
+_SETTLED: Final = _Rules(frozenset({"tick"}), aggregates=True, metrics=True)
+_AGENT: Final = _Rules(frozenset({"tick", "self"}))
+
+CONTEXTS: Final[dict[str, _Rules]] = {
+    "count": _Rules(),
+    "state": _Rules(frozenset({"i"}) | RANDOM),
+    "metric": _Rules(frozenset({"tick"}), aggregates=True),
+    "stop": _SETTLED,
+    "until": _SETTLED,
+    "invariant": _SETTLED,
+    "where": _AGENT,
+    "field": _AGENT,
+    "group": _AGENT,
+    "order": _AGENT,
+    "aggregate": _Rules(frozenset({"tick"}), aggregates=True),
+}
+
+_INSIDE: Final = _Rules(frozenset({"tick", "self"}))
+_INSIDE_MAIL: Final = _Rules(frozenset({"tick", "msg"}))
+
+_FORMS: Final = {
+    "count": "count(type) or count(type, condition)",
+    "share": "share(type, condition)",
+    "quantile": "quantile(type, value, q) or quantile(type, value, q, condition), 0 <= q <= 1",
+    "mail": "mail('kind') counts messages under way, mail('kind', msg.field) sums over them",
+}
+
+_ONLY: Final = {
+    "self": "self stands only inside an aggregate: sum(type, self.field)",
+    "msg": "msg stands only inside mail: mail('kind', msg.field)",
+    "i": "i (the agent's index in its type) stands only in [agents.x] state",
+    "tick": "an expression that is evaluated at creation has no tick",
+}
+
+
+def _form(op: str) -> str:
+    return _FORMS.get(op, f"{op}(type, value) or {op}(type, value, condition)")
+
+
+class _Compiler:
+    def __init__(
+        self,
+        text: str,
+        model: ModelSpec,
+        context: str,
+        kinds: frozenset[str] | None,
+        agent_type: str,
+        findings: Findings,
+        place: tuple[int, int],
+    ) -> None:
+        self.context = context
+        self.rules = CONTEXTS[context]
+        self.parameters = {parameter.name for parameter in model.parameters}
+        self.metrics = {metric.name for metric in model.metrics}
+        self.types = [agent.name for agent in model.types]
+        self.kinds = kinds
+        self.agent_type = agent_type
+        self.findings = findings
+        self.line, self.column = place
+        self.text = to_bytes_text(text)
+        self.aggregates: list[AggregateCode] = []
+        self.failed = False
+
+    # -- reporting
+
+    def fail(self, start: int, end: int, code: str, message: str, hint: str = "") -> None:
+        """Report a stretch of the text; offsets are those of the parsed text, after ``return``."""
+        self.failed = True
+        start, end = max(0, start - len(_PREFIX)), max(1, end - len(_PREFIX))
+        before = self.text[:start]
+        line = self.line + before.count("\n") if self.line else 0
+        column = start - (before.rfind("\n") + 1)
+        if "\n" not in before:
+            column += self.column
+        self.findings.at(line, column, end - start, code, message, hint)
+
+    def node(self, node: Node, message: str, hint: str = "") -> None:
+        self.fail(node.start, node.end, "expression", message, hint)
+
+    # -- compiling
+
+    def compile(self, compile_text: CompileText | None) -> ExpressionCode | None:
+        if not self.text.strip():
+            self.fail(0, 0, "expression", "the expression is empty", "write a Lua expression")
+            return None
+        scanned = scan(_PREFIX + self.text)
+        for idiom in scanned.idioms:
+            self.fail(idiom.start, idiom.end, "idiom", idiom.message, idiom.hint)
+        tree = parse(scanned.repaired)
+        body = self._single(tree, compile_text)
+        if body is None:
+            return None
+        self.tree = tree
+        self.edits = Edits(tree.text)
+        lower_operators(tree, self.edits, tree.nodes)
+        self.outer = Edits(tree.text)
+        lower_operators(tree, self.outer, tree.nodes)
+        self._visit(body, self.rules)
+        if self.context == "aggregate" and not self.aggregates:
+            self.node(body, "there is no aggregate in it", f"write one of {listing(AGGREGATES)}")
+        if self.failed:
+            return None
+        code = from_bytes_text(self.outer.apply(body.start, body.end))
+        return {"code": code, "aggregates": self.aggregates}
+
+    def _single(self, tree: Tree, compile_text: CompileText | None) -> Node | None:
+        """The one expression the text consists of, or None with the reason reported."""
+        statement = tree.root.children[0] if tree.root.children else None
+        values = statement.child("expression_list") if statement else None
+        sound = not tree.broken and tree.depth <= MAX_DEPTH and len(tree.root.children) == 1
+        if sound and values is not None and len(values.children) == 1:
+            return values.children[0]
+        if self.failed:
+            return None
+        if tree.depth > MAX_DEPTH:
+            self.fail(0, 0, "expression", "the expression is nested too deeply", "split it")
+        elif re.search(r"[^=~<>]=[^=]", tree.text):
+            self.fail(
+                len(_PREFIX), len(tree.text), "syntax", "this is not an expression: = assigns",
+                "compare with ==",
+            )  # fmt: skip
+        elif not tree.broken:
+            self.fail(
+                len(_PREFIX), len(tree.text), "syntax", "this is not one Lua expression",
+                "write one expression, without return or commas",
+            )  # fmt: skip
+        else:
+            said = compile_text(from_bytes_text(tree.text), "=expression") if compile_text else None
+            reason = re.sub(r"^expression:\d+: ", "", said) if said else "this is not Lua"
+            bad = tree.errors[0] if tree.errors else None
+            span = (bad.start, bad.end) if bad else (len(_PREFIX), len(tree.text))
+            self.fail(*span, "syntax", f"syntax error: {reason}", "write one Lua expression")
+        return None
+
+    def _visit(self, node: Node, rules: _Rules) -> None:
+        kind = node.type
+        if kind == "identifier":
+            self._name(node, rules)
+        elif kind == "function_call":
+            self._call(node, rules)
+        elif kind == "dot_index_expression":
+            self._member(node, rules)
+        elif kind == "method_index_expression":
+            self._visit(node.children[0], rules)
+        elif kind == "field":
+            for child in node.children:
+                if child.field == "value" or node.children[0].type == "[":
+                    self._visit(child, rules)
+        elif kind == "function_definition":
+            self.node(node, "an expression holds no functions", "compute it in the agent's script")
+        elif kind == "vararg_expression":
+            self.node(node, "... has no meaning in an expression", "remove it")
+        else:
+            for child in node.children:
+                self._visit(child, rules)
+
+    def _name(self, node: Node, rules: _Rules) -> None:
+        name = self.tree.slice(node)
+        if name in self.parameters or name in rules.names or name == "param":
+            return
+        if name in EXPRESSION_NAMES or (name in self.metrics and rules.metrics):
+            return
+        if name in self.metrics:
+            self.node(
+                node,
+                f"{name} is a metric; metrics can be read in stop, until and invariants only",
+                "write its expression here",
+            )
+        elif name == "env":
+            self.node(node, "this model has no environment", "environments come in a later version")
+        elif name in _ONLY:
+            self.node(node, _ONLY[name])
+        elif name in AGGREGATES and rules.aggregates:
+            self.node(node, f"{name} is an aggregate and must be called", f"write {_form(name)}")
+        else:
+            self._unknown(node, name, rules)
+
+    def _unknown(self, node: Node, name: str, rules: _Rules) -> None:
+        known = self.parameters | rules.names | {"param"} | EXPRESSION_NAMES
+        if rules.metrics:
+            known |= self.metrics
+        if rules.aggregates:
+            known |= AGGREGATES
+        like = nearest(name, known)
+        if name in self.types:
+            hint = f"an agent type stands only in an aggregate: count({name})"
+        elif like:
+            hint = f"did you mean {like}?"
+        elif self.context == "state":
+            hint = f"for the text itself write \"'{name}'\""
+        elif "self" in rules.names:
+            hint = f"an agent's field is self.{name}"
+        else:
+            hint = f"known here: {listing(self.parameters | rules.names)}"
+            if rules.metrics and self.metrics:
+                hint += f"; metrics: {listing(self.metrics)}"
+        self.node(node, f"unknown name '{name}'", hint)
+
+    def _member(self, node: Node, rules: _Rules) -> None:
+        base, member = node.children[0], self.tree.slice(node.children[-1])
+        self._visit(base, rules)
+        if base.type != "identifier":
+            return
+        name = self.tree.slice(base)
+        if name == "param" and member not in self.parameters:
+            like = nearest(member, self.parameters)
+            self.node(
+                node.children[-1],
+                f"there is no parameter '{member}'",
+                f"did you mean {like}?" if like else f"parameters: {listing(self.parameters)}",
+            )
+        elif name in LIBRARIES and member not in LIBRARIES[name]:
+            like = nearest(member, LIBRARIES[name])
+            self.node(
+                node,
+                f"there is no {name}.{member}",
+                f"did you mean {name}.{like}?" if like else f"{name} has: {listing(LIBRARIES[name], 30)}",
+            )
+        elif name == "math" and member == "random" and "random" not in rules.names:
+            self.node(node, "this expression may not be random", "draw in the agent's script")
+
+    def _call(self, node: Node, rules: _Rules) -> None:
+        callee = node.children[0]
+        if callee.type == "identifier":
+            name = self.tree.slice(callee)
+            if name in AGGREGATES and name not in self.parameters:
+                self._aggregate(node, name, rules)
+                return
+            if name in self.parameters or name in ("tick", "self", "msg", "i"):
+                self.node(node, f"{name} is a value here, not a function", f"write {name}")
+                return
+        for child in node.children:
+            self._visit(child, rules)
+
+    def _aggregate(self, node: Node, op: str, rules: _Rules) -> None:
+        given = arguments(node)
+        if not rules.aggregates:
+            inside = rules in (_INSIDE, _INSIDE_MAIL)
+            math = f"; for numbers write math.{op}(a, b)" if op in ("min", "max") else ""
+            self.node(
+                node,
+                f"the aggregate {op} cannot stand inside another aggregate"
+                if inside
+                else f"the aggregate {op} cannot be used here",
+                ("name the inner one as a metric of its own" if inside else "") + math.lstrip("; "),
+            )
+            return
+        made: AggregateCode = {
+            "op": op, "type": "", "value": "", "condition": "", "q": 0.0, "mail": "",
+        }  # fmt: skip
+        if not (self._mail(node, given, made) if op == "mail" else self._over(node, given, made)):
+            return
+        self.aggregates.append(made)
+        self.outer.replace(node.start, node.end, f"__A[{len(self.aggregates)}]")
+
+    def _code(self, node: Node, rules: _Rules) -> str:
+        self._visit(node, rules)
+        return from_bytes_text(self.edits.apply(node.start, node.end))
+
+    def _literal(self, node: Node) -> str | None:
+        if node.type == "string":
+            return string_value(self.tree.slice(node))
+        return self.tree.slice(node) if node.type == "identifier" else None
+
+    def _mail(self, node: Node, given: list[Node], made: AggregateCode) -> bool:
+        kind = self._literal(given[0]) if given else None
+        if kind is None or len(given) > 2:
+            self.node(node, "mail takes a message kind and at most one value", _form("mail"))
+            return False
+        if self.kinds is not None and kind not in self.kinds:
+            like = nearest(kind, self.kinds)
+            self.node(
+                given[0],
+                f"no agent sends or handles messages of kind '{kind}'",
+                f"did you mean '{like}'?" if like else f"kinds: {listing(self.kinds)}",
+            )
+            return False
+        made["mail"] = from_bytes_text(kind)
+        if len(given) == 2:
+            made["value"] = self._code(given[1], _INSIDE_MAIL)
+        return True
+
+    def _over(self, node: Node, given: list[Node], made: AggregateCode) -> bool:
+        op = made["op"]
+        rest = given
+        first = self._literal(given[0]) if given else None
+        if first in self.types:
+            made["type"] = str(first)
+            rest = given[1:]
+        elif self.agent_type:
+            made["type"] = self.agent_type
+        else:
+            self._no_type(node, given, op, first)
+            return False
+        least, most = {"count": (0, 1), "share": (1, 1), "quantile": (2, 3)}.get(op, (1, 2))
+        if not least <= len(rest) <= most:
+            self.node(node, f"{op} does not take {len(rest)} arguments after the type", _form(op))
+            return False
+        if op in ("count", "share"):
+            made["condition"] = self._code(rest[0], _INSIDE) if rest else ""
+            return True
+        made["value"] = self._code(rest[0], _INSIDE)
+        if op == "quantile":
+            text = self.tree.slice(rest[1])
+            q = float(text) if rest[1].type == "number" and "x" not in text.lower() else -1.0
+            if not 0 <= q <= 1:
+                self.node(rest[1], f"q of quantile must be a number from 0 to 1, not {text}")
+                return False
+            made["q"] = q
+            rest = rest[1:]
+        if len(rest) > 1:
+            made["condition"] = self._code(rest[1], _INSIDE)
+        return True
+
+    def _no_type(self, node: Node, given: list[Node], op: str, first: str | None) -> None:
+        like = nearest(first, self.types) if first else None
+        if op in ("min", "max") and (first is None or not like):
+            hint = f"types: {listing(self.types)}; for numbers write math.{op}(a, b)"
+        else:
+            hint = f"did you mean {like}?" if like else f"types: {listing(self.types)}"
+        self.node(
+            given[0] if given else node,
+            f"'{first}' is not an agent type" if first else f"{op} needs an agent type first",
+            f"{hint}; {_form(op)}",
+        )
+
+
+def compile_expression(
+    text: str,
+    *,
+    model: ModelSpec,
+    context: str,
+    kinds: Iterable[str] | None = None,
+    agent_type: str = "",
+    line: int = 0,
+    compile_text: CompileText | None = None,
+) -> tuple[ExpressionCode | None, list[Diagnostic]]:
+    """Compile one expression.
+
+    ``context`` is a key of ``CONTEXTS``. ``kinds`` are the model's message kinds (None: not checked).
+    ``agent_type`` is the type a query speaks of; its aggregates may leave the type out. ``line`` is the
+    expression's line in model.toml; 0 for an expression from elsewhere.
+    """
+    if line:
+        findings = Findings("model.toml", to_bytes_text(model.toml))
+        place = (line, *_place(findings.text, line, to_bytes_text(text)))
+    else:
+        findings = Findings("", to_bytes_text(text))
+        place = (0, 0, 0)
+    compiler = _Compiler(
+        text,
+        model,
+        context,
+        None if kinds is None else frozenset(kinds),
+        agent_type,
+        findings,
+        (place[0] + place[1], place[2]),
+    )
+    code = compiler.compile(compile_text)
+    return code, findings.sorted()
+
+
+def _place(toml: str, line: int, text: str) -> tuple[int, int]:
+    """(lines below ``line``, column) at which the expression's text begins in model.toml."""
+    lines = toml.split("\n")[line - 1 : line + 2]
+    first = text.split("\n", 1)[0]
+    for below, candidate in enumerate(lines):
+        # A key may be a part of its own expression: look behind the equals sign first.
+        after = candidate.find("=") + 1 if below == 0 else 0
+        column = candidate.find(first, after)
+        if first and column >= 0:
+            return below, column
+    return 0, 0

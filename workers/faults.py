@@ -1,0 +1,109 @@
+"""Faults as reports: what the kernel caught, with the source's excerpt and what to try."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from runtime.protocol import Fault, ModelSpec
+
+_HINTS: Final = {
+    "fuel": "look for a loop that never ends; if the work is real, spread it over ticks or raise fuel "
+    "in [settings] of model.toml",
+    "memory": "let agents keep less, or run fewer agents; the limit is memory_mb in [settings]",
+    "limit": "spread the work over ticks or over agents; docs/lua-api.md lists the limits",
+    "invariant": "query the agents at this tick, and look for what creates or loses the quantity; mail "
+    "under way counts through mail(kind, expression)",
+}
+
+_TEXT_HINTS: Final = (
+    ("attempt to index", "the value before the dot or bracket is nil here: set it in init, or test it first"),
+    ("attempt to call", "no such function here: check the name, and that helpers are defined above"),
+    ("attempt to perform arithmetic", "one operand has no number: set the field in init, or use (x or 0)"),
+    ("attempt to compare", "both sides must be of one type: convert with tonumber or tostring"),
+    ("attempt to concatenate", "wrap the value in tostring(...)"),
+    ("stack overflow", "a function calls itself without an end: check its stopping condition"),
+)
+
+
+class KernelFailure(Exception):
+    """A call into Lua failed outside the kernel's own error handling."""
+
+    def __init__(self, call: str, error: Exception) -> None:
+        super().__init__(f"{call}: {error}")
+        self.error = error
+
+
+def is_memory(failure: KernelFailure) -> bool:
+    """Whether the Lua state ran into its memory limit."""
+    return "Memory" in type(failure.error).__name__ or "not enough memory" in str(failure.error)
+
+
+def fault_of_failure(failure: KernelFailure, tick: int, worker: int, memory: bool) -> Fault:
+    """The report when the state itself gave up."""
+    if memory:
+        return Fault(
+            kind="memory",
+            message=f"worker {worker} reached its memory limit",
+            tick=tick,
+            hint=_HINTS["memory"],
+            worker=worker,
+            order=(9, 0, 0, 0, 0),
+        )
+    return Fault(
+        kind="internal",
+        message=f"the kernel failed: {_text(failure.error)}",
+        tick=tick,
+        hint="this is a bug of the runtime, not of the model: please report it with the model",
+        worker=worker,
+        order=(9, 0, 0, 0, 0),
+    )
+
+
+def fault_from(caught: dict[str, Any], model: ModelSpec) -> Fault:
+    """The kernel's record as a fault with excerpt and hint."""
+    values = {name: value for name, value in caught.items() if value is not None}
+    values["order"] = tuple(values.get("order", ()))
+    for name in ("message", "locals", "handling"):
+        if name in values:
+            values[name] = _clean(str(values[name]))
+    fault = Fault(**values)
+    excerpt = _excerpt(model, fault.file, fault.line)
+    hint = _hint(fault)
+    return Fault(**{**values, "excerpt": excerpt, "hint": hint})
+
+
+def _excerpt(model: ModelSpec, file: str | None, line: int | None) -> str | None:
+    if not file or not line:
+        return None
+    source = model.toml if file == "model.toml" else ""
+    for agent_type in model.types:
+        if agent_type.file == file:
+            source = agent_type.source
+    lines = source.split("\n")
+    if not 1 <= line <= len(lines):
+        return None
+    first, last = max(1, line - 1), min(len(lines), line + 1)
+    return "\n".join(
+        f"{'>' if n == line else ' '} {n:4d} | {_clean(lines[n - 1])[:160]}" for n in range(first, last + 1)
+    )
+
+
+def _hint(fault: Fault) -> str | None:
+    if fault.kind in _HINTS:
+        return _HINTS[fault.kind]
+    for fragment, hint in _TEXT_HINTS:
+        if fragment in fault.message:
+            return hint
+    if fault.kind == "metric":
+        return "give every agent the field in init, or write (self.x or 0), or add a condition as third argument"
+    return None
+
+
+def _text(error: Exception) -> str:
+    raw = error.args[0] if error.args else error
+    return raw.decode("utf-8", "replace") if isinstance(raw, bytes) else str(raw)
+
+
+def _clean(text: str) -> str:
+    """Control characters made visible: reports are read on terminals and by language models."""
+    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)

@@ -1,0 +1,453 @@
+"""An order in, an answer out: hosts one share of a simulation in one kernel. No sockets.
+
+Every method runs in the thread that owns the Lua state. A fault of a script is part of an answer,
+never an exception; an order out of place is answered with ``Refused`` and changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgpack
+import msgspec
+
+from runtime import protocol as p
+from workers import check, faults
+from workers.expressions import compile_expression
+from workers.frontend import Program, compile_model
+from workers.lua import Kernel
+
+Blobs = Sequence[bytes]
+Reply = tuple[p.AnyAnswer, list[bytes]]
+
+_FIRST_GRANT: Final = 16
+"""Ticks of a grant's first call into Lua; doubled while calls stay short."""
+
+
+class Host:
+    """Hosts at most one share. ``crumb_address``: four int32 in shared memory, 0 for none."""
+
+    def __init__(self, crumb_address: int = 0) -> None:
+        self.worker = 0
+        self.epoch = 0
+        self._crumb_address = crumb_address
+        self._kernel: Kernel | None = None
+        self._model: p.ModelSpec | None = None
+        self._program: Program | None = None
+        self._workers = 0
+        self._tick = -1
+        self._until = ""
+        self._had_close = False
+        self._handlers: dict[type[Any], Callable[[Any, Blobs], Reply]] = {
+            p.Check: self._check,
+            p.Load: self._load,
+            p.Step: self._step,
+            p.Close: self._close,
+            p.Settle: self._settle,
+            p.Dump: self._dump,
+            p.Query: self._query,
+            p.Combine: self._combine,
+            p.Unload: self._unload,
+        }
+
+    def handle(self, order: p.AnyOrder, blobs: Blobs) -> Reply:
+        """Carry out an order."""
+        if isinstance(order, p.Welcome):
+            self.worker, self.epoch = order.worker, order.epoch
+            return self._refused("welcome needs no answer")
+        if isinstance(order, p.Load):
+            self.worker = order.worker
+        self.epoch = order.epoch
+        handler = self._handlers.get(type(order))
+        if handler is None:
+            return self._refused(f"{type(order).__name__} is not an order for a host")
+        needs_share = not isinstance(order, p.Check | p.Load | p.Unload)
+        if needs_share and self._kernel is None:
+            return self._refused(f"{type(order).__name__} before Load: no simulation is hosted here")
+        try:
+            return handler(order, blobs)
+        except faults.KernelFailure as failure:
+            return self._failed(order, failure)
+
+    # --- models and shares ---------------------------------------------------------------------
+
+    def _check(self, order: p.Check, _: Blobs) -> Reply:
+        result = check.check_model(order, self._dry_run)
+        answer = msgspec.structs.replace(result, worker=self.worker, epoch=self.epoch)
+        return answer, []
+
+    def _dry_run(self, load: p.Load, ticks: int) -> p.Fault | None:
+        """A share of its own beside this one; what it did is thrown away."""
+        other = Host(self._crumb_address)
+        answer, _ = other.handle(load, [])
+        assert isinstance(answer, p.Loaded | p.Refused)
+        if isinstance(answer, p.Refused):
+            return p.Fault(kind="internal", message=answer.reason)
+        fault, tick = answer.fault, 0
+        while fault is None and tick <= ticks:
+            answer, _ = other.handle(p.Step(epoch=load.epoch, tick=tick, last=ticks), [])
+            assert isinstance(answer, p.Stepped)
+            fault = answer.fault
+            if answer.ended:
+                break
+            tick = answer.tick + 1
+        return fault
+
+    def _load(self, order: p.Load, blobs: Blobs) -> Reply:
+        self._forget()
+        program, diagnostics = compile_model(order.model)
+        if program is None:
+            first = next(d for d in diagnostics if d.severity == "error")
+            return self._refused(f"the model does not check: {first.file}:{first.line}: {first.message}")
+        kernel = Kernel(order.vm, order.memory_bytes, self._crumb_address)
+        self._kernel, self._model, self._program = kernel, order.model, program
+        self._workers, self._tick, self._until = order.workers, order.tick, ""
+        self._had_close = False
+        settings = {
+            "program": program,
+            "parameters": order.parameters,
+            "seed": order.seed,
+            "fuel": order.model.fuel,
+            "counts": order.counts,
+            "shard_size": order.shard_size,
+            "placement": order.placement,
+            "worker": order.worker,
+            "workers": order.workers,
+            "memory_bytes": order.memory_bytes,
+            "tick": order.tick,
+        }
+        head = self._head(self._call("load", _pack(settings)))
+        fault = head.fault
+        if fault is None and order.tick >= 0:
+            fault = self._restore(blobs)
+        return (
+            p.Loaded(
+                worker=self.worker,
+                epoch=self.epoch,
+                tick=order.tick,
+                metrics=check.metric_names(program),
+                vm=kernel.vm,
+                fault=fault,
+            ),
+            [],
+        )
+
+    def _restore(self, blobs: Blobs) -> p.Fault | None:
+        *shards, roster = blobs
+        fault = self._head(self._call("restore", roster)).fault
+        for shard in shards:
+            if fault is None:
+                fault = self._head(self._call("restore_shard", shard)).fault
+        return fault
+
+    def _unload(self, _: p.Unload, __: Blobs) -> Reply:
+        self._forget()
+        return p.Unloaded(worker=self.worker, epoch=self.epoch), []
+
+    def _forget(self) -> None:
+        self._kernel = self._model = self._program = None
+
+    # --- ticks ---------------------------------------------------------------------------------
+
+    def _arrive(self, sources: list[int], blobs: Blobs) -> None:
+        for source, blob in zip(sources, blobs, strict=True):
+            self._call("arrive", source, self._had_close, blob)
+
+    def _set_until(self, text: str) -> p.Fault | None:
+        if text == self._until:
+            return None
+        assert self._model is not None and self._program is not None
+        packed = b""
+        if text:
+            code, diagnostics = compile_expression(
+                text, model=self._model, context="until", kinds=self._program["kinds"]
+            )
+            if code is None:
+                return p.Fault(
+                    kind="metric",
+                    message=f"until: {diagnostics[0].message}",
+                    tick=max(self._tick, 0),
+                    hint=diagnostics[0].hint or None,
+                    order=(4, 0, 0, 0, 0),
+                )
+            packed = _pack(
+                {"name": "until", "role": "until", "every": 1, "line": 0, "text": text, **code}
+            )
+        fault = self._head(self._call("set_until", packed)).fault
+        if fault is None:
+            self._until = text
+        return fault
+
+    def _step(self, order: p.Step, blobs: Blobs) -> Reply:
+        self._arrive(order.sources, blobs)
+        if order.partials:
+            settled = self._settled(order.tick - 1, order.partials)
+            if settled.ended or settled.fault is not None:
+                return settled, []
+        else:
+            settled = None
+        if order.until != self._until:
+            fault = self._set_until(order.until)
+            if fault is not None:
+                return self._answer(p.Stepped, _Head(tick=order.tick - 1, fault=fault)), []
+        self._had_close = False
+        if self._workers == 1:
+            return self._grant(order)
+        result = self._call("step", order.tick)
+        head = self._head(result)
+        self._tick = order.tick
+        if settled is not None and settled.rows:
+            head.rows = settled.rows
+        return self._answer(p.Stepped, head), list(result[1:])
+
+    def _grant(self, order: p.Step) -> Reply:
+        """Ticks ``tick``..``last``, in calls that double while they are short, up to the grant."""
+        started = time.perf_counter()
+        budget = order.grant_ms / 1000
+        first, size = order.tick, _FIRST_GRANT if order.last > order.tick else 1
+        rows: list[bytes] = []
+        row_count = 0
+        logs: list[Any] = []
+        while True:
+            last = min(order.last, first + size - 1)
+            head = self._head(self._call("run", first, last))
+            row_count += head.row_count
+            if head.row_count:
+                rows.append(head.raw_rows)
+            if head.logs:
+                logs.extend(msgpack.unpackb(head.logs, strict_map_key=False))
+            self._tick = head.tick
+            spent = time.perf_counter() - started
+            done = head.fault is not None or head.ended or head.tick >= order.last
+            if done or spent >= budget:
+                break
+            first = head.tick + 1
+            per_tick = spent / (head.tick - order.tick + 1)
+            left = int((budget - spent) / per_tick) + 1 if per_tick > 0 else size * 2
+            size = max(1, min(size * 2, left))
+        head.rows = _array(row_count, rows)
+        head.logs = msgpack.packb(logs) if logs else b""
+        head.more = not done
+        return self._answer(p.Stepped, head), []
+
+    def _close(self, order: p.Close, blobs: Blobs) -> Reply:
+        self._arrive(order.sources, blobs)
+        self._had_close = True
+        result = self._call("close", order.tick, _pack(order.placement), *order.changes)
+        return self._answer(p.Closed, self._head(result)), list(result[1:])
+
+    def _settled(self, tick: int, partials: list[bytes]) -> p.Stepped:
+        head = self._head(self._call("settle", tick, *partials))
+        return self._answer(p.Stepped, head)
+
+    def _settle(self, order: p.Settle, blobs: Blobs) -> Reply:
+        self._arrive(order.sources, blobs)
+        fault = self._set_until(order.until)
+        if fault is not None:
+            return self._answer(p.Settled, _Head(tick=order.tick, fault=fault)), []
+        return self._answer(p.Settled, self._head(self._call("settle", order.tick, *order.partials))), []
+
+    # --- state and questions ---------------------------------------------------------------------
+
+    def _dump(self, order: p.Dump, blobs: Blobs) -> Reply:
+        self._arrive(order.sources, blobs)
+        fault = self._head(self._call("dump_begin", order.tick)).fault
+        out: list[bytes] = []
+        for shard in order.shards:
+            if fault is not None:
+                break
+            result = self._call("dump", shard + 1)
+            fault = self._head(result).fault
+            if fault is None:
+                content = result[1]
+                out.append(
+                    hashlib.blake2b(content, digest_size=16).digest() if order.digest else content
+                )
+        self._call("dump_end")
+        if not order.digest and fault is None:
+            out.append(self._call("roster"))
+        if fault is not None:
+            out = []
+        answer = p.Dumped(
+            worker=self.worker, epoch=self.epoch, tick=order.tick, shards=order.shards, fault=fault
+        )
+        return answer, out
+
+    def _query(self, order: p.Query, blobs: Blobs) -> Reply:
+        self._arrive(order.sources, blobs)
+        packed, fault = self._packed_query(order)
+        result: Any = (None, b"")
+        if fault is None:
+            result = self._call("query", packed)
+            fault = self._head(result).fault
+        answer = p.Queried(worker=self.worker, epoch=self.epoch, tick=order.tick, fault=fault)
+        return answer, [] if fault is not None else [result[1]]
+
+    def _combine(self, order: p.Combine, _: Blobs) -> Reply:
+        packed, fault = self._packed_query(order.query)
+        answer = p.Combined(worker=self.worker, epoch=self.epoch, tick=order.tick, fault=fault)
+        if fault is None:
+            result = self._call("combine", packed, *order.partials)
+            fault = self._head(result).fault
+            if fault is None:
+                columns, rows, total = msgpack.unpackb(result[1], strict_map_key=False)
+                return msgspec.structs.replace(
+                    answer, columns=columns, rows=msgpack.packb(rows), total=total
+                ), []
+        return msgspec.structs.replace(answer, fault=fault), []
+
+    def _packed_query(self, query: p.Query) -> tuple[bytes, p.Fault | None]:
+        assert self._model is not None and self._program is not None
+        spec, problem = check.compile_query(query, self._model, self._program)
+        if problem is not None:
+            return b"", p.Fault(
+                kind="query",
+                message=problem.message,
+                tick=query.tick,
+                excerpt=problem.excerpt or None,
+                hint=problem.hint or None,
+            )
+        return _pack(spec), None
+
+    # --- the kernel's answers --------------------------------------------------------------------
+
+    def _call(self, name: str, *args: Any) -> Any:
+        assert self._kernel is not None
+        try:
+            return self._kernel.call(name, *args)
+        except self._kernel.errors as error:
+            raise faults.KernelFailure(name, error) from None
+
+    def _head(self, result: Any) -> _Head:
+        raw = result[0] if isinstance(result, tuple) else result
+        head = _Head.decode(raw)
+        if head.fault_map is not None:
+            assert self._model is not None
+            head.fault = faults.fault_from(head.fault_map, self._model)
+        return head
+
+    def _answer(self, kind: type[Any], head: _Head) -> Any:
+        return kind(
+            worker=self.worker,
+            epoch=self.epoch,
+            tick=head.tick,
+            out=head.out,
+            changes=head.changes,
+            spawned=head.spawned,
+            removed=head.removed,
+            partials=head.partials,
+            rows=head.rows,
+            logs=head.logs,
+            counts=head.counts,
+            agents=head.agents,
+            ended=head.ended,
+            ended_tick=head.ended_tick,
+            ended_by=head.ended_by,
+            fault=head.fault,
+            more=head.more,
+        )
+
+    def _refused(self, reason: str) -> Reply:
+        return p.Refused(worker=self.worker, epoch=self.epoch, tick=self._tick, reason=reason), []
+
+    def _failed(self, order: p.AnyOrder, failure: faults.KernelFailure) -> Reply:
+        """The state itself gave up (memory, or a bug of the kernel): it is not used again."""
+        memory = self._kernel is not None and faults.is_memory(failure)
+        fault = faults.fault_of_failure(failure, max(self._tick, 0), self.worker, memory)
+        self._forget()
+        tick = getattr(order, "tick", -1)
+        if isinstance(order, p.Load):
+            return p.Loaded(worker=self.worker, epoch=self.epoch, tick=tick, fault=fault), []
+        if isinstance(order, p.Dump):
+            return p.Dumped(worker=self.worker, epoch=self.epoch, tick=tick, fault=fault), []
+        if isinstance(order, p.Query):
+            return p.Queried(worker=self.worker, epoch=self.epoch, tick=tick, fault=fault), []
+        if isinstance(order, p.Combine):
+            return p.Combined(worker=self.worker, epoch=self.epoch, tick=tick, fault=fault), []
+        kinds: dict[type[Any], type[Any]] = {p.Close: p.Closed, p.Settle: p.Settled}
+        kind = kinds.get(type(order), p.Stepped)
+        return kind(worker=self.worker, epoch=self.epoch, tick=tick, fault=fault), []
+
+
+class _Wire(msgspec.Struct, array_like=True):
+    """The head of an answer as main.lua writes it."""
+
+    tick: int
+    out: list[int]
+    changes: bytes
+    spawned: int
+    removed: int
+    partials: bytes
+    row_count: int
+    rows: bytes
+    logs: bytes
+    counts: p.Counts
+    agents: list[int]
+    ended: str
+    ended_tick: int
+    ended_by: str
+    fault: dict[str, Any] | None
+
+
+_decode_wire = msgspec.msgpack.Decoder(_Wire).decode
+
+
+class _Head(msgspec.Struct):
+    """The head of an answer, being completed."""
+
+    tick: int
+    out: list[int] = []
+    changes: bytes = b""
+    spawned: int = 0
+    removed: int = 0
+    partials: bytes = b""
+    row_count: int = 0
+    raw_rows: bytes = b""
+    rows: bytes = b""
+    logs: bytes = b""
+    counts: p.Counts = p.Counts()
+    agents: list[int] = []
+    ended: str = ""
+    ended_tick: int = -1
+    ended_by: str = ""
+    fault_map: dict[str, Any] | None = None
+    fault: p.Fault | None = None
+    more: bool = False
+
+    @classmethod
+    def decode(cls, raw: bytes) -> _Head:
+        w = _decode_wire(raw)
+        return cls(
+            w.tick,
+            w.out,
+            w.changes,
+            w.spawned,
+            w.removed,
+            w.partials,
+            w.row_count,
+            w.rows,
+            _array(w.row_count, [w.rows]) if w.row_count else b"",
+            w.logs,
+            w.counts,
+            w.agents,
+            w.ended,
+            w.ended_tick,
+            w.ended_by,
+            w.fault,
+        )
+
+
+def _array(count: int, parts: list[bytes]) -> bytes:
+    """One msgpack array of ``count`` elements, whose bytes the parts are."""
+    if not count:
+        return b""
+    return msgpack.Packer().pack_array_header(count) + b"".join(parts)
+
+
+def _pack(value: object) -> bytes:
+    packed = msgpack.packb(value)
+    assert isinstance(packed, bytes)
+    return packed

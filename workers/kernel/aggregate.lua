@@ -1,0 +1,242 @@
+-- Aggregates over agents and over mail: partial states that workers fill, write, merge and turn into a number.
+-- The number is the same for every order of the values and every partition of them among workers.
+--
+--   state = new(op, q)   op: count sum share mean min max var sd quantile gini; q for quantile, in [0, 1]
+--   add(state, value)    count and share take any value and look at its truth; the others take numbers
+--   merge(a, b) -> a     b is used up
+--   write(w, state), read(s, pos) -> state, next
+--   value(state)         over nobody: 0 for count and sum, else nil
+--
+-- A loop over many agents takes `adders[op]` once; compiled, sum and mean cost 1-2 ns an agent for whole numbers and 7 for
+-- other ones, var 4 and 13. Whole numbers may be summed plainly below 2^53 and
+-- given to `add_subtotal`.
+
+local deps = ...
+local buffer, codec, exact = deps.buffer, deps.codec, deps.exact
+
+local error, floor, sort, sqrt, tostring, type = error, math.floor, buffer.sort, math.sqrt, tostring, type
+local add_exact, add_product, mean_of, value_of = exact.add, exact.add_product, exact.mean, exact.value
+local NAN = 0 / 0
+
+local M = {}
+
+local OPS = {
+  count = true, sum = true, share = true, mean = true, min = true, max = true,
+  var = true, sd = true, quantile = true, gini = true,
+}
+local SUMMED = { sum = true, mean = true, var = true, sd = true }
+local SQUARED = { var = true, sd = true }
+local GATHERED = { quantile = true, gini = true }
+
+-- State: op, q, n (values seen), and by op: hits (count, share), acc (sums), squares (var, sd),
+-- best (min, max; NaN wins), list and sorted (columns).
+function M.new(op, q)
+  if not OPS[op] then error("unknown aggregate '" .. tostring(op) .. "'", 2) end
+  if op == "quantile" and not (type(q) == "number" and q >= 0 and q <= 1) then
+    error("quantile(type, value, q): q must be a number from 0 to 1", 2)
+  end
+  local state = { op = op, q = q or false, n = 0, hits = 0 }
+  if SUMMED[op] then state.acc = exact.new() end
+  if SQUARED[op] then state.squares = exact.new() end
+  if GATHERED[op] then state.list, state.sorted = {}, true end
+  return state
+end
+
+-- Adding -----------------------------------------------------------------------------------------------------
+
+local adders = {}
+M.adders = adders
+
+local function need_number(x)
+  if type(x) ~= "number" then error("a number is needed here, got " .. (x == nil and "nil" or "a " .. type(x)), 0) end
+end
+
+function adders.count(state, v)
+  state.n = state.n + 1
+  if v then state.hits = state.hits + 1 end
+end
+adders.share = adders.count
+
+function adders.sum(state, x)
+  if type(x) ~= "number" then need_number(x) end
+  state.n = state.n + 1
+  add_exact(state.acc, x)
+end
+adders.mean = adders.sum
+
+function adders.var(state, x)
+  if type(x) ~= "number" then need_number(x) end
+  state.n = state.n + 1
+  add_exact(state.acc, x)
+  add_product(state.squares, x, x)
+end
+adders.sd = adders.var
+
+function adders.min(state, x)
+  if type(x) ~= "number" then need_number(x) end
+  local best = state.best
+  state.n = state.n + 1
+  if best == nil or x < best or x ~= x then state.best = x end
+end
+
+function adders.max(state, x)
+  if type(x) ~= "number" then need_number(x) end
+  local best = state.best
+  state.n = state.n + 1
+  if best == nil or x > best or x ~= x then state.best = x end
+end
+
+function adders.quantile(state, x)
+  if type(x) ~= "number" then need_number(x) end
+  if x == 0 then x = 0 end -- one zero, or the order of equal values would show
+  local n = state.n + 1
+  state.list[n] = x
+  state.n, state.sorted = n, false
+end
+adders.gini = adders.quantile
+
+function M.add(state, v) return adders[state.op](state, v) end
+
+-- n values with this subtotal, exact as far as it goes: for sum and mean.
+function M.add_subtotal(state, subtotal, n)
+  state.n = state.n + n
+  add_exact(state.acc, subtotal)
+end
+
+-- Columns ----------------------------------------------------------------------------------------------------
+
+-- Ascending; NaNs cannot be ordered, so they are taken out and remembered by the flag `nan`.
+local function sort_column(state)
+  if state.sorted then return end
+  local list, n = state.list, 0
+  for i = 1, #list do
+    local x = list[i]
+    if x == x then
+      n = n + 1
+      list[n] = x
+    else
+      state.nan = true
+    end
+  end
+  for i = #list, n + 1, -1 do list[i] = nil end
+  sort(list, n)
+  state.sorted = true
+end
+
+-- Type 7: linear between the neighbours of position (n - 1) q.
+local function quantile(list, n, q)
+  local position = (n - 1) * q
+  local k = floor(position)
+  local low, share = list[k + 1], position - k
+  if share == 0 then return low end
+  local high = list[k + 2]
+  if low == high then return low end
+  return low + share * (high - low)
+end
+
+-- sum((2 i - n - 1) x_i) / (n sum(x)) over ascending x: (2 sum(i x_i)) / (n sum(x)) - (n + 1) / n with one rounding
+-- of each sum. All equal, zero included, is 0; undefined (NaN) where the sum is 0 otherwise.
+local function gini(list, n)
+  local above, total = exact.new(), exact.new()
+  for i = 1, n do
+    add_product(above, 2 * i - n - 1, list[i])
+    add_exact(total, list[i])
+  end
+  local part = value_of(above)
+  if part == 0 then return 0 end
+  return part / (n * value_of(total))
+end
+
+-- Results ----------------------------------------------------------------------------------------------------
+
+function M.value(state)
+  local op, n = state.op, state.n
+  if op == "count" then return state.hits end
+  if op == "sum" then return value_of(state.acc) end
+  if n == 0 then return nil end
+  if op == "share" then return state.hits / n end
+  if op == "mean" then return mean_of(state.acc, n) end
+  if op == "var" then return exact.variance(n, state.acc, state.squares) end
+  if op == "sd" then return sqrt(exact.variance(n, state.acc, state.squares)) end
+  if op == "min" or op == "max" then
+    if state.best == 0 then return 0 end
+    return state.best
+  end
+  sort_column(state)
+  if state.nan then return NAN end
+  if op == "quantile" then return quantile(state.list, n, state.q) end
+  return gini(state.list, n)
+end
+
+function M.merge(a, b)
+  local op = a.op
+  if op ~= b.op or a.q ~= b.q then error("cannot merge " .. a.op .. " with " .. b.op, 2) end
+  if (op == "min" or op == "max") and b.n > 0 then
+    adders[op](a, b.best)
+    a.n = a.n - 1
+  end
+  if a.acc then exact.merge(a.acc, b.acc) end
+  if a.squares then exact.merge(a.squares, b.squares) end
+  if a.list then
+    sort_column(a)
+    sort_column(b)
+    local x, y, out = a.list, b.list, {}
+    local n, m = #x, #y
+    local i, j = 1, 1
+    for k = 1, n + m do
+      if i <= n and (j > m or x[i] <= y[j]) then
+        out[k] = x[i]
+        i = i + 1
+      else
+        out[k] = y[j]
+        j = j + 1
+      end
+    end
+    a.list = out
+    a.nan = a.nan or b.nan
+  end
+  a.n, a.hits = a.n + b.n, a.hits + b.hits
+  return a
+end
+
+-- Bytes: op, q, n, hits, and then what the op has.
+
+function M.write(w, state)
+  w:str(state.op)
+  w:num(state.q or 0)
+  w:num(state.n)
+  w:num(state.hits)
+  if state.acc then exact.write(w, state.acc) end
+  if state.squares then exact.write(w, state.squares) end
+  if state.list then
+    sort_column(state)
+    w:bool(state.nan or false)
+    codec.column(w, state.list, 1, #state.list)
+  elseif state.op == "min" or state.op == "max" then
+    w:value(state.best)
+  end
+end
+
+function M.read(s, pos)
+  local op, q, n, hits
+  op, pos = codec.decode(s, pos)
+  q, pos = codec.decode(s, pos)
+  n, pos = codec.decode(s, pos)
+  hits, pos = codec.decode(s, pos)
+  if not OPS[op] or type(n) ~= "number" or type(hits) ~= "number" then
+    error("malformed data: not an aggregate", 0)
+  end
+  local state = M.new(op, op == "quantile" and q or nil)
+  state.n, state.hits = n, hits
+  if state.acc then state.acc, pos = exact.read(s, pos) end
+  if state.squares then state.squares, pos = exact.read(s, pos) end
+  if state.list then
+    state.nan, pos = codec.decode(s, pos)
+    pos = codec.read_column(s, pos, state.list, 1)
+  elseif op == "min" or op == "max" then
+    state.best, pos = codec.decode(s, pos)
+  end
+  return state, pos
+end
+
+return M

@@ -1,0 +1,229 @@
+-- What a script may call besides the standard library: messages, births and deaths, records, logs.
+-- Every refusal says what is allowed; the fault handler adds agent, tick and line.
+
+local D = ...
+local type, tostring, error, select = type, tostring, error, select
+local concat, floor = table.concat, math.floor
+local sub = string.sub
+local codec = D.codec
+
+local M = {}
+
+-- Per agent and tick, except `log_bytes`, which is per line. Documented in docs/lua-api.md.
+M.LIMITS = {sends = 100000, spawns = 10000, logs = 100, log_bytes = 2000, records = 10000, delay = 1000000000}
+
+local function shown(v)
+  if type(v) == "string" then return '"' .. (#v > 40 and sub(v, 1, 40) .. "..." or v) .. '"' end
+  if type(v) == "table" then return "a table" end
+  if type(v) == "function" then return "a function" end
+  return tostring(v)
+end
+
+-- world: the shared record of main.lua (program, roster, mail, plan, lookups). Returns the functions
+-- that the plan needs and those that scripts see.
+function M.new(world)
+  local program, limits = world.program, M.LIMITS
+  local kinds, types = program.kinds, program.types
+  local crumb = world.crumb
+  local api, inner = {}, {}
+
+  local function limit(message)
+    world.limit_hit = message
+    error(message, 0)
+  end
+
+  local function deny(message) error(message, 0) end
+
+  -- Messages -------------------------------------------------------------------------------------
+
+  function inner.too_many()
+    limit("an agent may send at most " .. limits.sends .. " messages in one tick (a broadcast counts as one here)")
+  end
+
+  function inner.bad_recipient(to)
+    deny("no agent has the id " .. shown(to) .. ": ids are whole numbers from 1 to " .. world.roster.last_id
+      .. " so far; send to an id, to the name of a single agent, or use broadcast(type, kind, body) for a whole type")
+  end
+
+  function inner.unhandled(to, kind)
+    local k = world.roster.type_of[to]
+    local name = types[k] and types[k].name or "?"
+    deny("agent " .. to .. " is of type '" .. name .. "', which has no handler for '" .. kinds[kind]
+      .. "': add function on." .. kinds[kind] .. "(self, msg, from) to agents/" .. name .. ".lua, or send it to another type")
+  end
+
+  local function kind_index(kind)
+    if type(kind) ~= "string" then deny("a message's kind is a string, not " .. shown(kind)) end
+    local k = world.kind_index[kind]
+    if not k then
+      deny("no agent type handles '" .. kind .. "': write function on." .. kind .. "(self, msg, from) in the recipient's file")
+    end
+    return k
+  end
+
+  local function type_index(name)
+    local k = world.type_index[name]
+    if not k then
+      local names = {}
+      for j = 1, #types do names[j] = types[j].name end
+      deny("there is no agent type " .. shown(name) .. "; types: " .. concat(names, ", "))
+    end
+    return k
+  end
+
+  local function whole_delay(delay)
+    if type(delay) ~= "number" or delay < 1 or delay % 1 ~= 0 or delay > limits.delay then
+      deny("a delay is a whole number of ticks from 1 to " .. limits.delay .. ", not " .. shown(delay))
+    end
+    return delay
+  end
+
+  local function recipient(to)
+    if type(to) == "string" then
+      local id = world.alias[to]
+      if id then return id end
+      if to == "environment" then deny("this model has no environment to send to") end
+      deny("no agent is named " .. shown(to) .. ": give a type of count 1 a name with [agents.TYPE] name = " .. shown(to))
+    end
+    if type(to) ~= "number" or not (to >= 1 and to <= world.roster.last_id) or to % 1 ~= 0 then inner.bad_recipient(to) end
+    return to
+  end
+
+  local function copied(body)
+    if body == nil then return {} end
+    if type(body) ~= "table" then
+      deny("a message's body is a table, not " .. shown(body) .. ": send(to, kind, {value = " .. shown(body) .. "})")
+    end
+    return codec.copy(body)
+  end
+  inner.copy = codec.copy
+
+  local plan = nil
+  function inner.bind(P) plan = P end
+
+  local function put_boxed(to, k, body, delay, shape)
+    if delay == nil or delay == 1 then
+      plan.put(to, shape, plan.mailed[shape](body))
+    else
+      whole_delay(delay)
+      local later = world.later
+      local place = #later + 1
+      later[place] = {due = world.tick + delay, kind = k, body = body}
+      plan.put(to, 0, place)
+    end
+  end
+
+  function inner.send_slow(k, to, body, delay, required)
+    local id = recipient(to)
+    if delay ~= nil or required then whole_delay(delay) end
+    if not world.takers[k][world.roster.type_of[id]] then inner.unhandled(id, k) end
+    put_boxed(id, k, copied(body), delay, world.own[k])
+  end
+
+  function api.send(to, kind, body, delay) inner.send_slow(kind_index(kind), to, body, delay) end
+
+  function api.after(delay, kind, body)
+    inner.send_slow(kind_index(kind), crumb[0], body, delay, true)
+  end
+
+  function inner.broadcast_type(name, k)
+    local t = type_index(name)
+    if not world.takers[k][t] then
+      deny("type '" .. name .. "' has no handler for '" .. kinds[k] .. "': add function on." .. kinds[k] .. "(self, msg, from) to agents/" .. name .. ".lua")
+    end
+    return t
+  end
+
+  -- How many a broadcast to type k reaches: those alive at tick start, less the sender.
+  function inner.audience(k)
+    local sender = crumb[0]
+    local count = world.alive_at_start[k]
+    if sender <= world.bound and world.roster.type_of[sender] == k then count = count - 1 end
+    return count
+  end
+
+  function inner.broadcast_slow(k, name, body, delay)
+    local t = inner.broadcast_type(name, k)
+    if delay ~= nil then whole_delay(delay) end
+    local count = inner.audience(t)
+    if count < 1 then return end
+    put_boxed(-t, k, copied(body), delay, world.shared[k])
+    plan.widen(count - 1)
+  end
+
+  function api.broadcast(name, kind, body, delay) inner.broadcast_slow(kind_index(kind), name, body, delay) end
+
+  function api.message()
+    local e = plan.handling()
+    if e == 0 then deny("message() speaks of the message being handled: call it inside a handler, not in init or step") end
+    local sent, k, seq = world.mail.about(e, world.tick)
+    return sent, kinds[k], seq
+  end
+
+  -- Births and deaths ------------------------------------------------------------------------------
+
+  function api.spawn(name, fields)
+    local t = type_index(name)
+    if fields == nil then fields = {} end
+    if type(fields) ~= "table" then deny("spawn(type, fields): fields is a table, not " .. shown(fields)) end
+    if fields.id ~= nil or fields.type ~= nil then
+      deny("spawn: id and type are given by the engine; use other field names (number, sort, ...)")
+    end
+    local spawns = world.spawns
+    local me = crumb[0]
+    local mine = world.spawn_count
+    if world.spawner ~= me then mine = 0; world.spawner = me end
+    mine = mine + 1
+    world.spawn_count = mine
+    if mine > limits.spawns then limit("an agent may spawn at most " .. limits.spawns .. " agents in one tick") end
+    spawns[#spawns + 1] = {me, t, codec.copy(fields)}
+  end
+
+  function api.remove(other)
+    if other ~= nil then deny("remove() takes no argument: an agent removes itself; send another agent a message that asks it to") end
+    if plan.is_gone() then return end
+    plan.leave()
+    local removals = world.removals
+    removals[#removals + 1] = crumb[0]
+  end
+
+  -- Looking ----------------------------------------------------------------------------------------
+
+  function api.tick() return world.tick end
+
+  function api.agents(name) return world.roster.list(type_index(name)) end
+
+  -- Telling ----------------------------------------------------------------------------------------
+
+  function api.record(name, value)
+    if type(name) ~= "string" or name == "" or #name > 64 then deny("record(name, value): name is a string of 1 to 64 characters, not " .. shown(name)) end
+    if world.metric_names[name] then deny("record: '" .. name .. "' is a declared metric; use another name") end
+    if type(value) ~= "number" then deny("record('" .. name .. "', value): value is a number, not " .. shown(value)) end
+    world.record(name, value, limits.records)
+  end
+
+  function api.log(...)
+    local logs = world.logs
+    local me = crumb[0]
+    local mine = world.log_count
+    if world.logger ~= me then mine = 0; world.logger = me end
+    mine = mine + 1
+    world.log_count = mine
+    if mine > limits.logs then limit("an agent may log at most " .. limits.logs .. " lines in one tick") end
+    local parts = {}
+    for j = 1, select("#", ...) do parts[j] = world.tostring((select(j, ...))) end
+    local text = concat(parts, "\t")
+    if #text > limits.log_bytes then text = sub(text, 1, limits.log_bytes) .. "..." end
+    logs[#logs + 1] = {world.tick, me > 0 and world.roster.type_of[me] or 0, me, mine, text}
+  end
+  api.print = api.log
+
+  function inner.locked(self, id)
+    local which = self.id ~= id and "id" or "type"
+    deny("self." .. which .. " was assigned: the engine owns it; keep your value in another field (self." .. (which == "id" and "number" or "sort") .. ")")
+  end
+
+  return api, inner
+end
+
+return M

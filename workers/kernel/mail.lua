@@ -1,0 +1,514 @@
+-- Mail between the ticks: what was sent becomes mailboxes, in the order (sent tick, sender in agent
+-- order, sequence); delays wait in a calendar; batches go to other workers and come from them.
+
+local D = ...
+local codec, i32 = D.codec, D.buffer.i32
+local sort, floor = table.sort, math.floor
+
+local M = {}
+
+-- A calendar entry is a run of this many values in its day's list.
+local STRIDE = 7    -- recipient, sender, seq, kind, body, sent tick, bound (broadcasts: last id reached)
+
+-- P: the plan. R: the roster. own, shared, kind_of_shape: as plan.generate gave them.
+function M.new(P, R, own, shared, kind_of_shape, me, workers)
+  local mail = {calendar = {}, later = D.later, sent = 0, delivered = 0, dead = 0, waiting = 0}
+  local calendar, later = mail.calendar, mail.later
+  local arrived = {}                     -- batches of other workers: {source, phase, blob}
+  local opened = false
+  local main_end = 0                     -- messages 1..main_end were sent in turns, the rest by newborns
+  local removed = {}                     -- per type: agents hosted here that the last close removed
+  local removed_ids = {}
+  local sent_bound = 0                   -- last id alive in the tick whose mail is under way
+  local local_count = 0                  -- messages of the read store that were sent here
+  local remote_seq, remote_sent = {}, {} -- of those that were not: by message
+  local first_room, order_room = 0, 0
+  local first, order, es, ss, pair_room = nil, nil, nil, nil, 0
+  local counter, counter_room = nil, -1
+  local touched = {}
+
+  local function ensure(slots, count)
+    if slots + 2 > first_room or count + 1 > order_room then
+      if slots + 2 > first_room then first_room = floor((slots + 2) * 1.25); first = i32(first_room) end
+      if count + 1 > order_room then order_room = floor((count + 1) * 1.5) + 64; order = i32(order_room) end
+      P.mailboxes(first, order)
+    end
+  end
+
+  local pairs_count = 0
+  local function push(e, s)
+    local k = pairs_count + 1
+    if k > pair_room then
+      local more = pair_room * 2 + 1024
+      local a, b = i32(more), i32(more)
+      for j = 1, pair_room do a[j] = es[j]; b[j] = ss[j] end
+      es, ss, pair_room = a, b, more
+    end
+    es[k] = e; ss[k] = s
+    pairs_count = k
+  end
+
+  -- The sequence number of message e of a store that was filled here: its place in its sender's run.
+  local function sequence(e, from, lowest)
+    local k, sender = 1, from[e]
+    local j = e - 1
+    while j >= lowest and from[j] == sender do k = k + 1; j = j - 1 end
+    return k
+  end
+
+  -- Sent tick, kind index and sequence of a message of the read store.
+  function mail.about(e, tick)
+    local _, _, rfrom, rshape = P.inn()
+    local sent = remote_sent[e] or tick - 1
+    local seq = remote_seq[e]
+    if not seq then seq = sequence(e, rfrom, e > mail.read_main_end and mail.read_main_end + 1 or 1) end
+    return sent, kind_of_shape[rshape[e]], seq
+  end
+
+  -- Adds a message with a body of its own to the read store.
+  local function append_read(to, from, shape, body, seq, sent)
+    local e = P.extend(1) + 1
+    local _, rto, rfrom, rshape, rpos = P.inn()
+    rto[e] = to; rfrom[e] = from; rshape[e] = shape
+    rpos[e] = P.take_body[shape](body)
+    remote_seq[e] = seq
+    remote_sent[e] = sent
+    return e
+  end
+
+  local function put_off(due, to, from, seq, kind, body, sent, bound)
+    local day = calendar[due]
+    if not day then day = {n = 0}; calendar[due] = day end
+    local at = day.n
+    day[at + 1], day[at + 2], day[at + 3], day[at + 4] = to, from, seq, kind
+    day[at + 5], day[at + 6], day[at + 7] = body, sent, bound
+    day.n = at + STRIDE
+    mail.waiting = mail.waiting + 1
+  end
+  mail.put_off = put_off
+
+  -- Which worker a message goes to: only its recipient's own, even when the recipient is gone
+  -- (which counts the dead letter).
+  local function destination(to)
+    local w = R.where[to]
+    if w > 0 then return me end
+    if w < 0 then return -w - 1 end
+    return R.host_of(to)
+  end
+
+  -- Ends the part of the outbox that turns have filled.
+  function mail.end_turns() main_end = P.sent_count() end
+
+  -- Batches of the messages lo..hi sent here to agents of other workers: {worker -> bytes}.
+  function mail.export(lo, hi, tick)
+    local n, to, from, shape, pos, special = P.out()
+    local lists = {}
+    local previous, seq = 0, 0
+    local function list_of(w)
+      local l = lists[w]
+      if not l then l = {n = 0, e = {}, seq = {}}; lists[w] = l end
+      return l
+    end
+    for e = lo, hi do
+      local sender, recipient = from[e], to[e]
+      if sender == previous then seq = seq + 1 else previous = sender; seq = 1 end
+      if recipient > 0 then
+        local w = destination(recipient)
+        if w ~= me then
+          local l = list_of(w)
+          local k = l.n + 1
+          l.n = k; l.e[k] = e; l.seq[k] = seq
+        end
+      else
+        for w = 0, workers - 1 do
+          if w ~= me then
+            local l = list_of(w)
+            local k = l.n + 1
+            l.n = k; l.e[k] = e; l.seq[k] = seq
+          end
+        end
+      end
+    end
+    local batches = {}
+    for w = 0, workers - 1 do
+      local l = lists[w]
+      if l then
+        local writer = codec.writer()
+        local count = l.n
+        local tos, froms, shapes, seqs = i32(count), i32(count), i32(count), i32(count)
+        local by_shape, present = {}, {}
+        for k = 1, count do
+          local e = l.e[k]
+          local s = shape[e]
+          tos[k] = to[e]; froms[k] = from[e]; shapes[k] = s; seqs[k] = l.seq[k]
+          local places = by_shape[s]
+          if not places then places = {n = 0, at = i32(count)}; by_shape[s] = places; present[#present + 1] = s end
+          places.n = places.n + 1
+          places.at[places.n] = pos[e]
+        end
+        sort(present)
+        writer:array(6)
+        writer:int(count)
+        writer:i32s(tos, 1, count); writer:i32s(froms, 1, count)
+        writer:i32s(shapes, 1, count); writer:i32s(seqs, 1, count)
+        writer:array(#present)
+        for _, s in ipairs(present) do
+          local places = by_shape[s]
+          if s == 0 then
+            writer:array(3); writer:int(0); writer:int(places.n)
+            writer:array(places.n)
+            for k = 1, places.n do
+              local one = later[places.at[k]]
+              writer:array(3); writer:int(one.due); writer:int(one.kind); writer:value(one.body)
+            end
+          else
+            local columns = P.out_columns[s]()
+            writer:array(2 + #columns); writer:int(s); writer:int(places.n)
+            for c = 1, #columns do codec.gather(writer, columns[c], places.at, places.n) end
+          end
+        end
+        batches[#batches + 1] = {w, writer:result()}
+      end
+    end
+    return batches
+  end
+
+  -- A batch of another worker; it is read when the next tick opens. Phase 2: sent by newborns.
+  function mail.arrive(source, phase, blob) arrived[#arrived + 1] = {source, phase, blob} end
+
+  local function import(blob)
+    local pos = 1
+    local fields, count
+    fields, pos = codec.array_header(blob, pos)
+    if fields ~= 6 then error("a batch must have 6 parts, not " .. tostring(fields)) end
+    count, pos = codec.decode(blob, pos)
+    local at = P.extend(count)
+    local _, rto, rfrom, rshape, rpos = P.inn()
+    pos = codec.read_i32s(blob, pos, rto, at + 1, count)
+    pos = codec.read_i32s(blob, pos, rfrom, at + 1, count)
+    pos = codec.read_i32s(blob, pos, rshape, at + 1, count)
+    local seqs = i32(count)
+    pos = codec.read_i32s(blob, pos, seqs, 1, count)
+    for k = 1, count do remote_seq[at + k] = seqs[k] end
+    local groups
+    groups, pos = codec.array_header(blob, pos)
+    local next_place = {}
+    for _ = 1, groups do
+      local parts, s, n
+      parts, pos = codec.array_header(blob, pos)
+      s, pos = codec.decode(blob, pos)
+      n, pos = codec.decode(blob, pos)
+      if s == 0 then
+        local entries
+        entries, pos = codec.decode(blob, pos)
+        local base = #later
+        for k = 1, n do later[base + k] = {due = entries[k][1], kind = entries[k][2], body = entries[k][3]} end
+        next_place[0] = base + 1
+      else
+        local place, columns = P.take[s](n)
+        for c = 1, parts - 2 do pos = codec.read_column(blob, pos, columns[c], place + 1) end
+        next_place[s] = place + 1
+      end
+    end
+    for e = at + 1, at + count do
+      local s = rshape[e]
+      rpos[e] = next_place[s]
+      next_place[s] = next_place[s] + 1
+    end
+    return at + 1, at + count
+  end
+
+  -- Walks ranges {lo, hi} of the read store, each in agent order of senders, as one in agent order.
+  local function merged(ranges, visit)
+    if #ranges == 1 or not R.mixed then
+      for r = 1, #ranges do
+        for e = ranges[r][1], ranges[r][2] do visit(e) end
+      end
+      return
+    end
+    local _, _, rfrom = P.inn()
+    local type_of = R.type_of
+    local heads = {}
+    for r = 1, #ranges do heads[r] = ranges[r][1] end
+    local function rank(e) local sender = rfrom[e]; return type_of[sender] * 4294967296 + sender end
+    while true do
+      local best, best_rank = nil, nil
+      for r = 1, #ranges do
+        if heads[r] <= ranges[r][2] then
+          local k = rank(heads[r])
+          if not best or k < best_rank then best, best_rank = r, k end
+        end
+      end
+      if not best then return end
+      local sender = rfrom[heads[best]]
+      local e, hi = heads[best], ranges[best][2]
+      repeat
+        visit(e)
+        e = e + 1
+      until e > hi or rfrom[e] ~= sender
+      heads[best] = e
+    end
+  end
+
+  local function deliver_broadcast(e, k, sender, bound)
+    local from, count, ids = R.base[k], R.count[k], R.ids
+    local reached = 0
+    for s = from + 1, from + count do
+      local id = ids[s]
+      if id > bound then break end
+      if id ~= sender then push(e, s); reached = reached + 1 end
+    end
+    return reached
+  end
+
+  -- What the last close took away: `ids` hosted here. Needed to count a broadcast's dead letters.
+  function mail.removed(ids)
+    removed, removed_ids = {}, {}
+    for j = 1, #ids do
+      local k = R.type_of[ids[j]]
+      removed[k] = (removed[k] or 0) + 1
+      removed_ids[ids[j]] = true
+    end
+  end
+
+  local function lost_of(k, sender)
+    local lost = removed[k] or 0
+    if lost > 0 and removed_ids[sender] and R.type_of[sender] == k then lost = lost - 1 end
+    return lost
+  end
+
+  function mail.set_bound(bound) sent_bound = bound end
+
+  -- Everything sent in the last closed tick becomes readable. Idempotent until the next tick runs.
+  function mail.open(tick)
+    if opened then return end
+    opened = true
+    local n, _, _, _, _, special = P.out()
+    local day = calendar[tick]
+    mail.sent = mail.sent + P.sent()
+    P.swap()
+    local_count = n
+    mail.read_main_end = main_end
+    remote_seq, remote_sent = {}, {}
+    mail.simple = workers == 1 and not special and not day and (main_end == n or not R.mixed)
+    mail.plain_slots = nil
+    if mail.simple then return end
+    pairs_count = 0
+    local _, rto, rfrom, rshape, rpos
+    local function refresh() _, rto, rfrom, rshape, rpos = P.inn() end
+    -- the calendar first: it was sent earlier
+    if day then
+      calendar[tick] = nil
+      mail.waiting = mail.waiting - day.n / STRIDE
+      for at = 0, day.n - STRIDE, STRIDE do
+        local to, sender, seq, kind, body, sent, bound = day[at + 1], day[at + 2], day[at + 3], day[at + 4], day[at + 5], day[at + 6], day[at + 7]
+        if to > 0 then
+          local e = append_read(to, sender, own[kind], body, seq, sent)
+          local s = R.where[to]
+          if s > 0 then push(e, s) else mail.dead = mail.dead + 1 end
+        else
+          local e = append_read(to, sender, shared[kind], body, seq, sent)
+          local reached = deliver_broadcast(e, -to, sender, bound[1])
+          mail.dead = mail.dead + bound[2] - reached
+        end
+      end
+    end
+    -- then what the last tick sent, worker by worker and newborns after
+    local ranges, newborn = {}, {}
+    for w = 0, workers - 1 do
+      if w == me then
+        if main_end > 0 then ranges[#ranges + 1] = {1, main_end} end
+        if n > main_end then newborn[#newborn + 1] = {main_end + 1, n} end
+      else
+        for j = 1, #arrived do
+          if arrived[j][1] == w then
+            local lo, hi = import(arrived[j][3])
+            local list = arrived[j][2] == 2 and newborn or ranges
+            if hi >= lo then list[#list + 1] = {lo, hi} end
+          end
+        end
+      end
+    end
+    arrived = {}
+    for r = 1, #newborn do ranges[#ranges + 1] = newborn[r] end
+    refresh()
+    local where = R.where
+    local previous, seq = 0, 0
+    merged(ranges, function(e)
+      local to, sender = rto[e], rfrom[e]
+      local here = e <= n
+      if here then
+        if sender == previous then seq = seq + 1 else previous = sender; seq = 1 end
+      end
+      local s = rshape[e]
+      if s == 0 then
+        local one = later[rpos[e]]
+        local number = here and seq or remote_seq[e]
+        if to > 0 then
+          local slot = where[to]
+          if slot > 0 then
+            put_off(one.due, to, sender, number, one.kind, one.body, tick - 1, 0)
+          elseif slot == 0 and R.host_of(to) == me then
+            mail.dead = mail.dead + 1
+          end
+        else
+          local k = -to
+          local expected = 0
+          local from = R.base[k]
+          for slot = from + 1, from + R.count[k] do
+            local id = R.ids[slot]
+            if id > sent_bound then break end
+            if id ~= sender then expected = expected + 1 end
+          end
+          mail.dead = mail.dead + lost_of(k, sender)
+          put_off(one.due, to, sender, number, one.kind, one.body, tick - 1, {sent_bound, expected})
+        end
+      elseif to > 0 then
+        local slot = where[to]
+        if slot > 0 then
+          push(e, slot)
+        elseif slot == 0 and R.host_of(to) == me then
+          mail.dead = mail.dead + 1
+        end
+      else
+        deliver_broadcast(e, -to, sender, sent_bound)
+        mail.dead = mail.dead + lost_of(-to, sender)
+      end
+    end)
+    for j = #later, 1, -1 do later[j] = nil end
+  end
+
+  -- Makes the mailboxes of the tick that was opened. Returns the number of messages in them, and
+  -- for a tick with little mail the sorted list of the slots that have any (see plan.turns).
+  function mail.sort(sparse_allowed)
+    opened = false
+    main_end = 0
+    local slots = R.slots
+    if mail.simple then
+      local n, rto = P.inn()
+      ensure(slots, n)
+      if not (sparse_allowed and n * 8 < slots) then
+        local dead = P.sort_all(slots)
+        mail.dead = mail.dead + dead
+        return n - dead, nil
+      end
+      pairs_count = 0
+      local where = R.where
+      for e = 1, n do
+        local s = where[rto[e]]
+        if s > 0 then push(e, s) else mail.dead = mail.dead + 1 end
+      end
+    else
+      ensure(slots, pairs_count)
+    end
+    local count = pairs_count
+    if sparse_allowed and count * 8 < slots then
+      if slots > counter_room then counter_room = floor(slots * 1.25) + 16; counter = i32(counter_room) end
+      for k = #touched, 1, -1 do touched[k] = nil end
+      local many = 0
+      for k = 1, count do
+        local s = ss[k]
+        if counter[s] == 0 then many = many + 1; touched[many] = s end
+        counter[s] = counter[s] + 1
+      end
+      sort(touched)
+      local total = 0
+      for k = 1, many do
+        first[k] = total
+        local s = touched[k]
+        local c = counter[s]
+        counter[s] = total
+        total = total + c
+      end
+      first[many + 1] = total
+      for k = 1, count do
+        local s = ss[k]
+        order[counter[s]] = es[k]
+        counter[s] = counter[s] + 1
+      end
+      for k = 1, many do counter[touched[k]] = 0 end
+      return count, touched
+    end
+    P.sort_list(slots, count, es, ss)
+    return count, nil
+  end
+
+  -- Visits all mail that is under way to living agents and was sent or is held here:
+  -- visit(kind, body or nil builder, recipient id or -type, sender, due, sent, seq, count).
+  -- `body()` builds the body. Before the next tick opens; used by expressions with mail(...).
+  function mail.under_way(tick, visit)
+    local n, to, from, shape, pos = P.out()
+    local where = R.where
+    local previous, seq = 0, 0
+    for e = 1, n do
+      local recipient, s = to[e], shape[e]
+      if from[e] == previous then seq = seq + 1 else previous = from[e]; seq = 1 end
+      if recipient < 0 or where[recipient] ~= 0 then
+        if s == 0 then
+          local one = later[pos[e]]
+          visit(one.kind, nil, one.body, recipient, from[e], one.due, tick, seq)
+        else
+          visit(kind_of_shape[s], s, pos[e], recipient, from[e], tick + 1, tick, seq)
+        end
+      end
+    end
+    for due, day in pairs(calendar) do
+      for at = 0, day.n - STRIDE, STRIDE do
+        local recipient = day[at + 1]
+        if recipient < 0 or where[recipient] ~= 0 then
+          visit(day[at + 4], nil, day[at + 5], recipient, day[at + 2], due, day[at + 6], day[at + 3], day[at + 7])
+        end
+      end
+    end
+  end
+
+  -- Mail waiting for each agent hosted here, in reading order: slot -> list of
+  -- {due, sent, sender, seq, kind, body}. Opens the tick after `tick`.
+  function mail.waiting_by_slot(tick)
+    mail.open(tick + 1)
+    local boxes = {}
+    local function add(slot, due, sent, sender, seq, kind, body)
+      local box = boxes[slot]
+      if not box then box = {}; boxes[slot] = box end
+      box[#box + 1] = {due, sent, sender, seq, kind, body}
+    end
+    local n, rto, rfrom, rshape, rpos = P.inn()
+    local function take(e, slot)
+      local sent, kind, seq = mail.about(e, tick + 1)
+      add(slot, tick + 1, sent, rfrom[e], seq, kind, P.peek[rshape[e]](rpos[e]))
+    end
+    if mail.simple then
+      for e = 1, n do
+        local slot = R.where[rto[e]]
+        if slot > 0 then take(e, slot) end
+      end
+    else
+      for k = 1, pairs_count do take(es[k], ss[k]) end
+    end
+    local dues = {}
+    for due in pairs(calendar) do dues[#dues + 1] = due end
+    sort(dues)
+    for _, due in ipairs(dues) do
+      local day = calendar[due]
+      for at = 0, day.n - STRIDE, STRIDE do
+        local to, sender, seq, kind, body, sent = day[at + 1], day[at + 2], day[at + 3], day[at + 4], day[at + 5], day[at + 6]
+        if to > 0 then
+          local slot = R.where[to]
+          if slot > 0 then add(slot, due, sent, sender, seq, kind, body) end
+        else
+          local k = -to
+          for slot = R.base[k] + 1, R.base[k] + R.count[k] do
+            local id = R.ids[slot]
+            if id > day[at + 7][1] then break end
+            if id ~= sender then add(slot, due, sent, sender, seq, kind, body) end
+          end
+        end
+      end
+    end
+    return boxes
+  end
+
+  return mail
+end
+
+return M

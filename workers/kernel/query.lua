@@ -1,0 +1,324 @@
+-- Questions about the agents of a type: each worker answers for its own (`run`), one worker merges the
+-- answers (`combine`). Agents are never shipped to answer; only rows that may be in the result are.
+--
+-- A query, compiled by the front end: {type, where, fields = [{name, code}], group, aggregates =
+-- [{name, op, value, condition, q}], order (code), order_column (index of a result column or 0),
+-- descending, limit}. Codes are Lua expressions in `self`; empty for none.
+
+local D = ...
+local codec, aggregate = D.codec, D.aggregate
+local error, load, pairs, ipairs, type, tostring = error, load, pairs, ipairs, type, tostring
+local sort, concat = table.sort, table.concat
+
+local M = {}
+
+local PREFIX = "local __R=... local __Q,__X,__L,__P,__D,__C,__BA,__BO,__BX,__BN,__SL,__SR=__R.Q,__R.X,__R.L,__R.P,__R.D,__R.C,__R.BA,__R.BO,__R.BX,__R.BN,__R.SL,__R.SR return function(self) return ("
+
+local function compile(world, name, code)
+  if not code or code == "" then return nil end
+  local chunk, why = load(PREFIX .. code .. ") end", "=" .. name, "t", world.expression_env)
+  if not chunk then error(name .. " does not compile: " .. why, 0) end
+  return chunk(world.rt)
+end
+
+-- A value as a result shows it: scalars as they are, the rest described.
+local function plain(v)
+  local t = type(v)
+  if t == "table" then
+    local n = 0
+    for _ in pairs(v) do n = n + 1 end
+    return "{" .. n .. " fields}"
+  end
+  if t == "function" then return "function" end
+  return v
+end
+
+-- Total order over the values that a key may have: nil, booleans, numbers (NaN last), strings.
+local function class(v)
+  local t = type(v)
+  if v == nil then return 0 end
+  if t == "boolean" then return v and 2 or 1 end
+  if t == "number" then return v == v and 3 or 4 end
+  return 5
+end
+
+local function less(a, b)
+  local p, q = class(a), class(b)
+  if p ~= q then return p < q end
+  if p == 3 or p == 5 then return a < b end
+  return false
+end
+
+local function same(a, b) return not less(a, b) and not less(b, a) end
+
+local function by_key(descending)
+  return function(a, b)
+    if not same(a.key, b.key) then
+      if descending then return less(b.key, a.key) end
+      return less(a.key, b.key)
+    end
+    return a.rank < b.rank
+  end
+end
+
+local function each_match(world, q, visit)
+  local roster = world.roster
+  local k = world.type_index[q.type]
+  if not k then error("there is no agent type '" .. tostring(q.type) .. "'", 0) end
+  local where = compile(world, "where", q.where)
+  local Q, fuel = world.rt.Q, world.fuel
+  local from, to = roster.base[k] + 1, roster.base[k] + roster.count[k]
+  world.expression = {name = "query", line = nil}
+  world.expression_index = 0
+  for slot = from, to do
+    local self = roster.selves[slot]
+    world.expression_slot = slot
+    Q.n = fuel
+    if not where or where(self) then visit(self, roster.ids[slot]) end
+  end
+  world.expression_slot = 0
+  world.expression = nil
+end
+
+local function grouped(world, q)
+  local key_of = compile(world, "group", q.group)
+  local specs = {}
+  for j, a in ipairs(q.aggregates) do
+    specs[j] = {op = a.op, q = a.q, value = compile(world, a.name, a.value), condition = compile(world, a.name, a.condition)}
+  end
+  local groups, keys = {}, {}
+  each_match(world, q, function(self)
+    local key = key_of and plain(key_of(self))
+    local index = key == nil and "nil" or key
+    if key ~= key then index = "nan" end
+    local g = groups[index]
+    if not g then
+      g = {key = key, count = 0, states = {}}
+      for j, a in ipairs(specs) do
+        g.states[j] = (a.op == "count" or a.op == "share") and {0, 0} or aggregate.new(a.op, a.q)
+      end
+      groups[index] = g
+      keys[#keys + 1] = g
+    end
+    g.count = g.count + 1
+    for j, a in ipairs(specs) do
+      local state = g.states[j]
+      if a.op == "count" or a.op == "share" then
+        local test = a.condition or a.value
+        if a.op == "share" then test = a.value end
+        state[2] = state[2] + 1
+        if not test or test(self) then state[1] = state[1] + 1 end
+      elseif not a.condition or a.condition(self) then
+        local v = a.value(self)
+        if type(v) ~= "number" then
+          error(q.aggregates[j].name .. " gives " .. (v == nil and "nil" or "a " .. type(v)) .. " for this agent, where a number is needed", 0)
+        end
+        aggregate.add(state, v)
+      end
+    end
+  end)
+  local w = codec.writer()
+  w:array(#keys)
+  for _, g in ipairs(keys) do
+    w:array(2 + #specs)
+    w:value(g.key)
+    w:int(g.count)
+    for j, a in ipairs(specs) do
+      if a.op == "count" or a.op == "share" then
+        w:array(2); w:int(g.states[j][1]); w:int(g.states[j][2])
+      else
+        aggregate.write(w, g.states[j])
+      end
+    end
+  end
+  return w:result()
+end
+
+local function listed(world, q)
+  local order = compile(world, "order", q.order)
+  local fields = {}
+  for j, f in ipairs(q.fields) do fields[j] = compile(world, f.name, f.code) end
+  local found = {}
+  each_match(world, q, function(self, id)
+    local key = nil
+    if order then key = plain(order(self)) end
+    found[#found + 1] = {key = key, rank = id, self = self}
+  end)
+  local total = #found
+  sort(found, by_key(q.descending))
+  local count = total < q.limit and total or q.limit
+  local w = codec.writer()
+  w:array(2)
+  w:int(total)
+  w:array(count)
+  for j = 1, count do
+    local one = found[j]
+    w:array(3)
+    w:value(one.key)
+    w:int(one.rank)
+    local row = {}
+    if #fields > 0 then
+      for c = 1, #fields do
+        world.rt.Q.n = world.fuel
+        row[q.fields[c].name] = plain(fields[c](one.self))
+      end
+    else
+      for name, v in pairs(one.self) do
+        if type(name) == "string" and name ~= "type" and name ~= "id" then row[name] = plain(v) end
+      end
+    end
+    w:value(row)
+  end
+  return w:result()
+end
+
+-- This worker's part of the answer, as bytes.
+function M.run(world, q)
+  if (q.group and q.group ~= "") or #q.aggregates > 0 then return grouped(world, q) end
+  return listed(world, q)
+end
+
+local function value_of(a, state)
+  if a.op == "count" then return state[1] end
+  if a.op == "share" then
+    if state[2] == 0 then return nil end
+    return state[1] / state[2]
+  end
+  return aggregate.value(state)
+end
+
+local function combine_groups(q, parts)
+  local groups, keys = {}, {}
+  for _, bytes in ipairs(parts) do
+    local n, pos = codec.array_header(bytes, 1)
+    for _ = 1, n do
+      local size, key, count
+      size, pos = codec.array_header(bytes, pos)
+      key, pos = codec.decode(bytes, pos)
+      count, pos = codec.decode(bytes, pos)
+      local states = {}
+      for j, a in ipairs(q.aggregates) do
+        if a.op == "count" or a.op == "share" then
+          states[j], pos = codec.decode(bytes, pos)
+        else
+          states[j], pos = aggregate.read(bytes, pos)
+        end
+      end
+      local index = key == nil and "nil" or key
+      if key ~= key then index = "nan" end
+      local g = groups[index]
+      if not g then
+        groups[index] = {key = key, rank = 0, count = count, states = states}
+        keys[#keys + 1] = groups[index]
+      else
+        g.count = g.count + count
+        for j, a in ipairs(q.aggregates) do
+          if a.op == "count" or a.op == "share" then
+            g.states[j][1] = g.states[j][1] + states[j][1]
+            g.states[j][2] = g.states[j][2] + states[j][2]
+          else
+            aggregate.merge(g.states[j], states[j])
+          end
+        end
+      end
+    end
+  end
+  local with_key = q.group and q.group ~= ""
+  if #keys == 0 and not with_key then
+    local states = {}
+    for j, a in ipairs(q.aggregates) do
+      states[j] = (a.op == "count" or a.op == "share") and {0, 0} or aggregate.new(a.op, a.q)
+    end
+    keys[1] = {key = nil, rank = 0, count = 0, states = states}
+  end
+  sort(keys, function(a, b) return less(a.key, b.key) end)
+  local columns = {}
+  if with_key then
+    columns[1] = q.group_name or "group"
+    columns[2] = "agents"
+  end
+  for _, a in ipairs(q.aggregates) do columns[#columns + 1] = a.name end
+  local rows = {}
+  for r, g in ipairs(keys) do
+    local row = {n = #columns}
+    local at = 0
+    if with_key then row[1], row[2] = g.key, g.count; at = 2 end
+    for j, a in ipairs(q.aggregates) do row[at + j] = value_of(a, g.states[j]) end
+    g.row, g.rank = row, r
+  end
+  local order_column = q.order_column or 0
+  if order_column > 0 then
+    for _, g in ipairs(keys) do g.key = g.row[order_column] end
+    sort(keys, by_key(q.descending))
+  end
+  for r, g in ipairs(keys) do
+    if r > q.limit then break end
+    rows[r] = g.row
+  end
+  return columns, rows, #keys
+end
+
+local function combine_lists(q, parts)
+  local all, total = {}, 0
+  for _, bytes in ipairs(parts) do
+    local part = codec.decode(bytes, 1)
+    total = total + part[1]
+    for _, one in ipairs(part[2]) do
+      local key = one[1]
+      all[#all + 1] = {key = key, rank = one[2], row = one[3]}
+    end
+  end
+  sort(all, by_key(q.descending))
+  local columns = {"id"}
+  if #q.fields > 0 then
+    columns = {}
+    local has_id = false
+    for _, f in ipairs(q.fields) do
+      if f.name == "id" or f.name == "self.id" then has_id = true end
+    end
+    if not has_id then columns[1] = "id" end
+    for _, f in ipairs(q.fields) do columns[#columns + 1] = f.name end
+  else
+    local names, seen = {}, {}
+    for r = 1, #all do
+      if r > q.limit then break end
+      for name in pairs(all[r].row) do
+        if not seen[name] then seen[name] = true; names[#names + 1] = name end
+      end
+    end
+    sort(names)
+    for _, name in ipairs(names) do columns[#columns + 1] = name end
+  end
+  local rows = {}
+  for r = 1, #all do
+    if r > q.limit then break end
+    local row = {n = #columns}
+    for c, name in ipairs(columns) do
+      if name == "id" then row[c] = all[r].rank else row[c] = all[r].row[name] end
+    end
+    rows[r] = row
+  end
+  return columns, rows, total
+end
+
+-- The whole answer as bytes: [columns, rows, total].
+function M.combine(world, q, parts)
+  local columns, rows, total
+  if (q.group and q.group ~= "") or #q.aggregates > 0 then
+    columns, rows, total = combine_groups(q, parts)
+  else
+    columns, rows, total = combine_lists(q, parts)
+  end
+  local w = codec.writer()
+  w:array(3)
+  w:value(columns)
+  w:array(#rows)
+  for _, row in ipairs(rows) do
+    w:array(row.n)
+    for c = 1, row.n do w:value(row[c]) end
+  end
+  w:int(total)
+  return w:result()
+end
+
+return M

@@ -1,0 +1,222 @@
+"""The names that agents' scripts and expressions may use, and what to write instead of others.
+
+``tests/test_frontend_names.py`` holds these lists against the sandbox and the kernel's API.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Final
+
+RANDOM: Final = frozenset({"random", "choice", "shuffle", "normal", "exponential", "poisson"})
+
+API: Final = frozenset(
+    {"send", "message", "broadcast", "after", "spawn", "remove", "tick", "param", "env"}
+    | {"record", "log", "print", "agents", "ask", "on"}
+) | RANDOM
+"""Global names the kernel gives to scripts; a script may not define them."""
+
+BASE: Final = frozenset(
+    {"assert", "error", "ipairs", "next", "pairs", "pcall", "xpcall", "rawequal", "rawget"}
+    | {"rawset", "rawlen", "select", "setmetatable", "getmetatable", "tonumber", "tostring"}
+    | {"type", "unpack"}
+)
+
+LIBRARIES: Final[dict[str, frozenset[str]]] = {
+    "string": frozenset(
+        {"byte", "char", "find", "format", "gmatch", "gsub", "len", "lower", "match", "rep"}
+        | {"reverse", "sub", "upper"}
+    ),
+    "table": frozenset({"concat", "insert", "remove", "sort", "unpack", "pack"}),
+    "math": frozenset(
+        {"abs", "acos", "asin", "atan", "atan2", "ceil", "cos", "cosh", "deg", "exp", "floor"}
+        | {"fmod", "frexp", "huge", "ldexp", "log", "log10", "max", "min", "modf", "pi", "pow"}
+        | {"rad", "random", "sin", "sinh", "sqrt", "tan", "tanh"}
+    ),
+}
+
+GLOBALS: Final = API | BASE | frozenset(LIBRARIES)
+
+HOOKS: Final = frozenset({"init", "step"})
+"""Functions that the runtime calls by name."""
+
+AGGREGATES: Final = frozenset(
+    {"count", "sum", "share", "mean", "min", "max", "var", "sd", "quantile", "gini", "mail"}
+)
+
+EXPRESSION_NAMES: Final = frozenset({"tonumber", "tostring", "type", "math", "string"})
+"""Library names that an expression may use besides parameters, aggregates and ``tick``."""
+
+KEYWORDS: Final = frozenset(
+    "and break do else elseif end false for function goto if in local nil not or repeat return "
+    "then true until while".split()
+)
+
+NO_HOST: Final = "agents reach nothing outside the simulation"
+
+FOREIGN_GLOBALS: Final[dict[str, tuple[str, str]]] = {
+    "null": ("null is not Lua", "write nil"),
+    "None": ("None is not Lua", "write nil"),
+    "NULL": ("NULL is not Lua", "write nil"),
+    "undefined": ("undefined is not Lua", "write nil"),
+    "nullptr": ("nullptr is not Lua", "write nil"),
+    "True": ("True is not Lua", "write true"),
+    "False": ("False is not Lua", "write false"),
+    "TRUE": ("TRUE is not Lua", "write true"),
+    "FALSE": ("FALSE is not Lua", "write false"),
+    "self": (
+        "self exists only inside a function that has it as a parameter",
+        "give the function a first parameter: function step(self), "
+        "function on.kind(self, msg, from), or helper(self)",
+    ),
+    "this": ("this is not Lua", "the agent is the handler's first parameter: self"),
+    "msg": (
+        "msg exists only inside a handler",
+        "write function on.kind(self, msg, from), or pass msg to the helper",
+    ),
+    "from": (
+        "from exists only inside a handler",
+        "write function on.kind(self, msg, from), or pass from to the helper",
+    ),
+    "os": (
+        f"there is no os library: {NO_HOST}",
+        "for time write tick(), for chance random(), for text log(...)",
+    ),
+    "io": (f"there is no io library: {NO_HOST}", "for output write log(...) or record(name, x)"),
+    "debug": (f"there is no debug library: {NO_HOST}", "for output write log(...)"),
+    "package": ("there are no packages", "put helper functions into the agent's own file"),
+    "require": (
+        "require is not available: every agent type is one file",
+        "put helper functions into the agent's own file",
+    ),
+    "import": ("import is not Lua", "put helper functions into the agent's own file"),
+    "dofile": ("dofile is not available", "put helper functions into the agent's own file"),
+    "loadfile": ("loadfile is not available", "put helper functions into the agent's own file"),
+    "load": ("load is not available: code is fixed when the model is checked", "write a function"),
+    "loadstring": (
+        "loadstring is not available: code is fixed when the model is checked",
+        "write a function",
+    ),
+    "coroutine": (
+        "there are no coroutines: an agent keeps its state in self between ticks",
+        "keep where you are in a field (self.phase = \"wait\") and go on in step or a handler",
+    ),
+    "getfenv": ("getfenv is not available", "use locals and parameters"),
+    "setfenv": ("setfenv is not available", "use locals and parameters"),
+    "_G": ("_G is not available", "use locals, self and param"),
+    "_ENV": ("_ENV is not available", "use locals, self and param"),
+    "module": ("module is not available", "put helper functions into the agent's own file"),
+    "collectgarbage": ("collectgarbage is not available", "remove the call"),
+    "newproxy": ("newproxy is not available", "use a table"),
+    "bit": ("there is no bit library", "write the operators: a & b, a | b, a ~ b, a << n, a >> n"),
+    "bit32": (
+        "there is no bit32 library",
+        "write the operators: a & b, a | b, a ~ b, a << n, a >> n",
+    ),
+    "utf8": ("there is no utf8 library", "string.* counts bytes"),
+    "jit": (f"there is no jit library: {NO_HOST}", "remove the call"),
+    "ffi": (f"there is no ffi library: {NO_HOST}", "use tables"),
+    "world": ("there is no world", "agents act through send, broadcast, spawn and remove"),
+    "len": ("len is not Lua", "write #list"),
+    "range": ("range is not Lua", "write for i = 1, n do ... end"),
+    "str": ("str is not Lua", "write tostring(x)"),
+    "int": ("int is not Lua", "write math.floor(x)"),
+    "float": ("float is not Lua", "write tonumber(x)"),
+    "abs": ("abs is in the math library", "write math.abs(x)"),
+    "floor": ("floor is in the math library", "write math.floor(x)"),
+    "ceil": ("ceil is in the math library", "write math.ceil(x)"),
+    "sqrt": ("sqrt is in the math library", "write math.sqrt(x)"),
+    "round": ("there is no round", "write math.floor(x + 0.5)"),
+    "Math": ("Math is not Lua", "write math.floor, math.sqrt, random(...)"),
+    "console": ("console is not Lua", "write log(...)"),
+    "printf": ("printf is not Lua", "write log(string.format(...))"),
+    "die": ("there is no die", "write remove()"),
+    "kill": ("there is no kill: an agent removes itself", "write remove(), or send a message"),
+    "time": ("there is no time", "write tick()"),
+    "now": ("there is no now", "write tick()"),
+    "rand": ("there is no rand", "write random(), random(n) or random(a, b)"),
+    "uniform": ("there is no uniform", "write a + (b - a) * random()"),
+    "gauss": ("there is no gauss", "write normal(mean, sd)"),
+    "reply": ("there is no reply", "write send(from, kind, {...})"),
+    "emit": ("there is no emit", "write send(to, kind, {...}) or broadcast(type, kind, {...})"),
+    "create": ("there is no create", "write spawn(type, {field = value})"),
+    "params": ("there is no params", "write param.name"),
+    "parameters": ("there is no parameters", "write param.name"),
+}
+"""Global names of other languages and other hosts: (why not, what to write)."""
+
+FOREIGN_MEMBERS: Final[dict[str, tuple[str, str]]] = {
+    "math.randomseed": (
+        "math.randomseed is refused: the simulation's seed gives every agent its own stream",
+        "remove the call; random() and math.random() are reproducible as they are",
+    ),
+    "math.round": ("there is no math.round", "write math.floor(x + 0.5)"),
+    "math.tointeger": ("there is no math.tointeger: all numbers are doubles", "write math.floor"),
+    "math.type": ("there is no math.type: all numbers are doubles", "write x == math.floor(x)"),
+    "math.maxinteger": ("all numbers are doubles", "write 2^53"),
+    "math.mininteger": ("all numbers are doubles", "write -2^53"),
+    "math.ult": ("all numbers are doubles", "write a < b"),
+    "math.mod": ("there is no math.mod", "write a % b"),
+    "math.clamp": ("there is no math.clamp", "write math.max(lo, math.min(hi, x))"),
+    "math.sign": ("there is no math.sign", "write x > 0 and 1 or x < 0 and -1 or 0"),
+    "string.trim": ("there is no string.trim", 'write s:match("^%s*(.-)%s*$")'),
+    "string.split": (
+        "there is no string.split",
+        'write for part in s:gmatch("[^,]+") do ... end',
+    ),
+    "string.startswith": ("there is no string.startswith", "write s:sub(1, #prefix) == prefix"),
+    "string.endswith": ("there is no string.endswith", "write s:sub(-#suffix) == suffix"),
+    "string.contains": ("there is no string.contains", "write s:find(part, 1, true) ~= nil"),
+    "string.replace": ("there is no string.replace", "write s:gsub(from, to)"),
+    "string.join": ("there is no string.join", "write table.concat(list, separator)"),
+    "string.length": ("there is no string.length", "write #s"),
+    "string.dump": ("string.dump is not available", "remove the call"),
+    "string.pack": ("string.pack is not available", "send values as they are"),
+    "string.unpack": ("string.unpack is not available", "send values as they are"),
+    "string.packsize": ("string.packsize is not available", "send values as they are"),
+    "table.getn": ("there is no table.getn", "write #t"),
+    "table.maxn": ("there is no table.maxn", "write #t"),
+    "table.setn": ("there is no table.setn", "remove the call"),
+    "table.foreach": ("there is no table.foreach", "write for k, v in pairs(t) do ... end"),
+    "table.foreachi": ("there is no table.foreachi", "write for i, v in ipairs(t) do ... end"),
+    "table.push": ("there is no table.push", "write t[#t + 1] = x"),
+    "table.append": ("there is no table.append", "write t[#t + 1] = x"),
+    "table.pop": ("there is no table.pop", "write table.remove(t)"),
+    "table.size": ("there is no table.size", "write #t, or count in a loop over pairs(t)"),
+    "table.length": ("there is no table.length", "write #t"),
+    "table.contains": ("there is no table.contains", "loop, or keep a set: seen[x] = true"),
+    "table.copy": ("there is no table.copy", "copy in a loop over pairs(t)"),
+    "table.clear": ("there is no table.clear", "assign a new table: t = {}"),
+    "table.new": ("there is no table.new", "write {}"),
+    "table.move": ("there is no table.move", "copy in a loop"),
+    "table.shuffle": ("there is no table.shuffle", "write shuffle(t)"),
+}
+
+FOREIGN_FUNCTIONS: Final[dict[str, str]] = {
+    "update": "step", "tick": "step", "on_tick": "step", "on_step": "step", "act": "step",
+    "run": "step", "main": "step", "loop": "step", "think": "step", "behave": "step",
+    "setup": "init", "new": "init", "create": "init", "start": "init", "__init__": "init",
+    "on_init": "init", "on_create": "init", "initialize": "init", "initialise": "init",
+    "on_start": "init", "on_spawn": "init",
+}  # fmt: skip
+"""Names that other frameworks call; here they would never run."""
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str | None:
+    """The candidate most like ``name``, if one is like it at all."""
+    pool = sorted(candidates)
+    folded = {candidate.lower(): candidate for candidate in reversed(pool)}
+    if name.lower() in folded and folded[name.lower()] != name:
+        return folded[name.lower()]
+    found = difflib.get_close_matches(name, pool, n=1, cutoff=0.7 if len(name) > 3 else 0.6)
+    return found[0] if found else None
+
+
+def listing(names: Iterable[str], most: int = 12) -> str:
+    """Names for a message: ``a, b, c`` and how many more."""
+    pool = sorted(names)
+    if not pool:
+        return "none"
+    more = f" and {len(pool) - most} more" if len(pool) > most else ""
+    return ", ".join(pool[:most]) + more

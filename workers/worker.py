@@ -1,0 +1,116 @@
+"""The worker process: receive an order, let the host carry it out, send the answer.
+
+``python -m workers.worker --connect ENDPOINT --token TOKEN --crumb PATH``, started by the
+coordinator's supervisor. One loop in one thread with a large stack: two one-line scripts overflow
+the usual 8 MB inside the VM's C code, which no error handler survives.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import mmap
+import os
+import signal
+import sys
+import threading
+from typing import Final
+
+import msgspec
+
+from runtime.protocol import PROTOCOL, Hello, Refused, Stop, Welcome, decode_order, encode
+from runtime.transport import connect_worker
+from workers.host import Host
+from workers.lua import available_vms
+
+STACK_BYTES: Final = 256 * 1024 * 1024
+_PR_SET_PDEATHSIG: Final = 1
+
+
+def main() -> None:
+    """Entry of the process; returns when the coordinator says ``Stop`` or goes away."""
+    parser = argparse.ArgumentParser(prog="workers.worker")
+    parser.add_argument("--connect", required=True)
+    parser.add_argument("--token", required=True)
+    parser.add_argument("--crumb", default="")
+    parser.add_argument("--log-level", default="warning")
+    options = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with_parent(os.getppid())
+    threading.stack_size(STACK_BYTES)
+    failures: list[BaseException] = []
+
+    def body() -> None:
+        try:
+            serve(options.connect, options.token, options.crumb)
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=body, name="worker")
+    thread.start()
+    thread.join()
+    if failures:
+        log("error", f"worker ends on {type(failures[0]).__name__}: {failures[0]}")
+        sys.exit(1)
+
+
+def serve(endpoint: str, token: str, crumb: str) -> None:
+    """Serve orders until ``Stop``."""
+    breadcrumb = _Breadcrumb(crumb) if crumb else None
+    host = Host(breadcrumb.address if breadcrumb else 0)
+    channel = connect_worker(endpoint)
+    try:
+        hello = Hello(
+            protocol=PROTOCOL,
+            language="lua",
+            capabilities=list(available_vms()),
+            pid=os.getpid(),
+            token=token,
+        )
+        channel.send([encode(hello)])
+        while True:
+            frames = channel.recv()
+            try:
+                order = decode_order(frames[0])
+            except msgspec.MsgspecError as error:
+                reason = f"malformed order: {error}"
+                log("warning", reason)
+                channel.send([encode(Refused(worker=host.worker, epoch=host.epoch, reason=reason))])
+                continue
+            if isinstance(order, Stop):
+                return
+            if isinstance(order, Welcome):
+                host.worker, host.epoch = order.worker, order.epoch
+                continue
+            answer, blobs = host.handle(order, frames[1:])
+            channel.send([encode(answer), *blobs])
+    finally:
+        channel.close()
+
+
+class _Breadcrumb:
+    """Four int32 shared with the supervisor: agent being run, tick, busy, unused."""
+
+    def __init__(self, path: str) -> None:
+        with open(path, "r+b") as file:
+            self._map = mmap.mmap(file.fileno(), 16)
+        self.address = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
+
+
+def _die_with_parent(parent: int) -> None:
+    """On Linux the kernel kills this process when the coordinator dies."""
+    if not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def log(level: str, message: str) -> None:
+    """One JSON line on stderr."""
+    print(json.dumps({"level": level, "process": "worker", "pid": os.getpid(), "message": message}), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
