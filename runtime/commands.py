@@ -19,7 +19,9 @@ from runtime.protocol import Counts, Diagnostic, Fault, Scalar
 FORMAT: Final = 1
 """Version of requests, replies and JSON results (their ``format`` field)."""
 
-SimName: TypeAlias = Annotated[str, Meta(description="simulation, as `status` lists it: epidemic-1")]
+SimName: TypeAlias = Annotated[
+    str, Meta(description="simulation, as `status` lists it: epidemic-1")
+]
 Files: TypeAlias = Annotated[
     dict[str, str], Meta(description="the model's files: path inside the folder -> text")
 ]
@@ -173,8 +175,12 @@ class QueryAgents(Command, frozen=True):
     agent_type: str
     where: Annotated[str, Meta(description="Lua expression over self: self.cash > 10")] = ""
     fields: Annotated[list[str], Meta(description="expressions over self: self.cash")] = []
-    group: Annotated[str, Meta(description="expression to group by; then aggregates are given")] = ""
-    aggregates: Annotated[list[str], Meta(description="count() mean(self.cash) max(self.age) …")] = []
+    group: Annotated[str, Meta(description="expression to group by; then aggregates are given")] = (
+        ""
+    )
+    aggregates: Annotated[
+        list[str], Meta(description="count() mean(self.cash) max(self.age) …")
+    ] = []
     order: Annotated[str, Meta(description="expression, or a column's name, to sort by")] = ""
     descending: bool = False
     limit: Annotated[int, Meta(ge=1, le=100_000)] = 20

@@ -13,6 +13,8 @@ GedankenError
 
 from __future__ import annotations
 
+from typing import Final
+
 from runtime.protocol import Diagnostic, Fault
 
 
@@ -62,3 +64,23 @@ class WorkerLost(GedankenError):
 
 class CoordinatorLost(GedankenError):
     """The coordinator cannot be reached, or went away during a request."""
+
+
+_WIDEST: Final = 100
+"""Longest source line shown; longer ones are cut around the place."""
+
+
+def excerpt(line_text: str, line: int, column: int, width: int) -> str:
+    """A place as it is shown: ``12 | code`` and a line of carets below.
+
+    Column and width count characters, from 0; a ``line`` of 0 shows no number.
+    """
+    text = line_text.replace("\t", " ").rstrip()
+    if len(text) > _WIDEST:
+        first = max(0, min(column - 20, len(text) - _WIDEST))
+        text = text[first : first + _WIDEST]
+        column -= first
+    column = max(0, min(column, len(text)))
+    width = max(1, min(width, len(text) - column))
+    number = f"{line or '':>4} | "
+    return f"{number}{text}\n{' ' * (len(number) - 2)}| {' ' * column}{'^' * width}"

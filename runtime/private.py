@@ -16,7 +16,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -103,17 +103,41 @@ def remove_directory(directory: Path) -> None:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def hold(directory: Path) -> int:
-    """Take a directory for this process; give the descriptor that holds it (keep it open)."""
+@contextmanager
+def held_directory(wanted: Path | None) -> Iterator[Path]:
+    """A directory for the coordinator that is this process: ``wanted``, or a new one. It is
+    removed at the end, with all in it.
+
+    Raises:
+        UsageError: it is not private, or another coordinator holds it.
+    """
+    directory = make_private(wanted) if wanted is not None else new_directory()
     descriptor = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UsageError(
+                f"a coordinator runs in {directory} already", "simctl ps shows it"
+            ) from None
+        try:
+            _empty(directory)
+            yield directory
+        finally:
+            remove_directory(directory)
+    finally:
         os.close(descriptor)
-        raise UsageError(
-            f"a coordinator runs in {directory} already", "simctl ps shows it"
-        ) from None
-    return descriptor
+
+
+def _empty(directory: Path) -> None:
+    """Refuse a directory with anything in it that is not ours: it would be removed at the end."""
+    for path in directory.iterdir():
+        if path.name in (CLIENTS, WORKERS, _CARD, f"{_CARD}.new") or path.suffix == ".crumb":
+            path.unlink()
+        elif path.name != _LOCK:
+            raise UsageError(
+                f"{directory} is not empty: {path.name}", "choose a directory for sockets alone"
+            )
 
 
 def is_held(directory: Path) -> bool:

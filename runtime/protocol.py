@@ -302,7 +302,8 @@ class Stepped(Answer, frozen=True):
     agents were spawned or removed: then the tick needs ``Close``. ``rows``: msgpack array of rows
     ``[tick, {metric: value}]`` evaluated since the last answer, by worker 0 alone. ``ended``: ''
     or invariant | stop | until, with ``ended_tick`` the tick it speaks of (when ``ended_tick`` <
-    ``tick`` of the order, that order's tick was not run).
+    ``tick`` of the order, that order's tick was not run). ``spawned`` and ``removed`` are those of all
+    the ticks of a grant.
     """
 
     out: list[int] = []

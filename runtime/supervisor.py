@@ -57,6 +57,8 @@ class Worker:
         """Its name on the socket, once it has said Hello."""
         self.since = 0.0
         """When it entered its state, on the coordinator's clock; kept for those that must move on."""
+        self.last_agent = 0
+        """The agent it was running when it ended, or 0."""
 
     @property
     def pid(self) -> int:
@@ -175,6 +177,7 @@ class Supervisor:
 
     def _forget(self, worker: Worker) -> None:
         self._workers.remove(worker)
+        worker.last_agent = worker.agent_at_work()
         worker.crumb.unlink(missing_ok=True)
 
 

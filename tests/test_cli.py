@@ -8,13 +8,15 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
 import pytest
 
 from runtime import cli, cli_remote, cli_run
-from runtime.commands import SUBCOMMANDS
+from runtime.client import Client, find_coordinators
+from runtime.commands import SUBCOMMANDS, Status
 from runtime.errors import UsageError
 
 MODEL_TOML = """
@@ -324,42 +326,89 @@ def test_text_in_a_pipe_has_a_summary_and_no_bar(counter):
     assert "digest" in done.stdout
 
 
+@pytest.fixture
+def endless(tmp_path) -> Path:
+    """A hundred agents that count ticks up for ever."""
+    return write_model(
+        tmp_path / "endless",
+        'name = "endless"\n[agents.one]\ncount = 100\n[metrics]\ntotal = "sum(one, self.n)"\n',
+        one="function init(self)\n  self.n = 0\nend\n\n"
+        "function step(self)\n  self.n = self.n + 1\nend\n",
+    )
+
+
 @pytest.mark.process
 @pytest.mark.parametrize("workers", [1, 2])
-def test_ctrl_c_ends_a_run_with_130_and_what_was_done_so_far(tmp_path, workers):
-    folder = write_model(
-        tmp_path / "long",
-        'name = "long"\n[agents.one]\ncount = 100\n[metrics]\ntotal = "sum(one, self.n)"\n',
-        one="function init(self)\n  self.n = 0\nend\n\n"
-        'function step(self)\n  self.n = self.n + 1\n  if tick() == 200 then log("there") end\nend\n',
-    )
-    out = tmp_path / "long.csv"
+def test_an_interrupted_run_ends_with_130_and_what_was_done_so_far(endless, tmp_path, workers):
+    out = tmp_path / "endless.csv"
+    options = ["--ticks", "1000000000", "--workers", str(workers), "--format", "json"]
     running = subprocess.Popen(
-        [sys.executable, "-m", "runtime.cli", "run", str(folder), "--ticks", "1000000000"]
-        + ["--workers", str(workers), "--format", "json", "--metrics-out", str(out)],
+        [sys.executable, "-m", "runtime.cli", "run", endless, *options, "--metrics-out", out],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        start_new_session=True,  # Ctrl-C on a terminal reaches the whole group, workers included
+        start_new_session=True,  # Ctrl-C reaches the whole group, workers included
     )
-    wait_for_status(running, lambda info: info["tick"] > 200)
+    wait_until_it_runs(running)
     os.killpg(running.pid, signal.SIGINT)
     stdout, stderr = running.communicate(timeout=60)
     value = json.loads(stdout)
     assert (running.returncode, value["stopped"], value["error"]) == (130, "interrupted", None)
+    assert value["tick"] > 0
     assert value["metrics"]["total"]["last"] == 100 * value["tick"]
-    assert value["tick"] > 200
+    assert len(value["digest"]) == 32
     assert stderr == ""
-    assert out.read_text().splitlines()[-1].startswith(f"{value['tick']},")
+    assert out.read_text().splitlines()[-1] == f"{value['tick']},{100 * value['tick']}"
 
 
-def wait_for_line(path: Path, running: subprocess.Popen) -> None:
-    """Until the file has a line; fails when the process ends first."""
+def wait_until_it_runs(running: subprocess.Popen) -> None:
+    """Until its simulation has closed a tick; fails when the process ends first."""
     until = time.monotonic() + 60
-    while not (path.exists() and path.read_text()):
+    while True:
         assert running.poll() is None, running.communicate()
-        assert time.monotonic() < until
+        assert time.monotonic() < until, "no tick closed in a minute"
+        for endpoint in find_coordinators():
+            with Client(endpoint) as client:
+                if any(one.tick > 0 for one in client.request(Status()).simulations):
+                    return
         time.sleep(0.01)
+
+
+@pytest.mark.process
+def test_on_a_terminal_a_bar_shows_the_way_and_ctrl_c_ends_the_run(endless):
+    master, slave = os.openpty()
+    terminal = os.ttyname(slave)
+    # The shell's own opening of the terminal makes it the new session's: so that a typed Ctrl-C is
+    # a signal for the whole group, as it is for a person.
+    script = 'exec "$@" <"$0" >"$0" 2>&1'
+    command = [sys.executable, "-m", "runtime.cli", "run", str(endless), "--ticks", "1000000000"]
+    running = subprocess.Popen(["sh", "-c", script, terminal, *command], start_new_session=True)
+    os.close(slave)
+    shown = read_terminal(master, b"ticks/s")
+    os.write(master, b"\x03")
+    shown += read_terminal(master, None)
+    os.close(master)
+    text = shown.decode()
+    assert running.wait(timeout=60) == 130
+    assert "endless-1 ░░░░" in text
+    assert "tick 0" not in text.split("endless-1")[-1]
+    assert "ended: interrupted" in text
+    assert "Traceback" not in text
+
+
+def read_terminal(master: int, wanted: bytes | None) -> bytes:
+    """What is shown until ``wanted`` appears, or to the end."""
+    shown = b""
+    while wanted is None or wanted not in shown:
+        try:
+            part = os.read(master, 4096)
+        except OSError:  # Linux says so when the last process has left the terminal
+            part = b""
+        if not part:
+            assert wanted is None, f"ended without {wanted!r}: {shown.decode()}"
+            break
+        shown += part
+    return shown
 
 
 @pytest.mark.process

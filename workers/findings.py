@@ -4,24 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from runtime.errors import excerpt
 from runtime.protocol import Diagnostic
 from workers.syntax import Node, Tree, from_bytes_text
-
-_WIDEST = 100
-"""Longest source line shown; longer ones are cut around the place."""
-
-
-def excerpt(line_text: str, line: int, column: int, width: int) -> str:
-    """``12 | code`` with a line of carets below. Column and width count characters, from 0."""
-    text = line_text.replace("\t", " ").rstrip()
-    if len(text) > _WIDEST:
-        first = max(0, min(column - 20, len(text) - _WIDEST))
-        text = text[first : first + _WIDEST]
-        column -= first
-    column = max(0, min(column, len(text)))
-    width = max(1, min(width, len(text) - column))
-    number = f"{line:>4} | "
-    return f"{number}{text}\n{' ' * (len(number) - 2)}| {' ' * column}{'^' * width}"
 
 
 @dataclass
@@ -51,10 +36,11 @@ class Findings:
         if (line, column, code) in self._seen:
             return
         self._seen.add((line, column, code))
-        source = self._lines[line - 1] if 0 < line <= len(self._lines) else ""
+        # Line 0 is the one line of a text that is no file: a query, an until expression.
+        source = self._lines[max(line, 1) - 1] if line <= len(self._lines) else ""
         before = from_bytes_text(source[:column])
         shown = from_bytes_text(source[column : column + width])
-        picture = excerpt(from_bytes_text(source), line, len(before), len(shown)) if line else ""
+        picture = excerpt(from_bytes_text(source), line, len(before), len(shown))
         self._placed.append((line, column))
         self.found.append(
             Diagnostic(

@@ -201,7 +201,7 @@ class Host:
         self._tick = order.tick
         if settled is not None and settled.rows:
             head.rows = settled.rows
-        return self._answer(p.Stepped, head), list(result[1:])
+        return self._answer(p.Stepped, head), _batches(result)
 
     def _grant(self, order: p.Step) -> Reply:
         """Ticks ``tick``..``last``, in calls that double while they are short, up to the grant."""
@@ -209,12 +209,14 @@ class Host:
         budget = order.grant_ms / 1000
         first, size = order.tick, _FIRST_GRANT if order.last > order.tick else 1
         rows: list[bytes] = []
-        row_count = 0
+        row_count = spawned = removed = 0
         logs: list[Any] = []
         while True:
             last = min(order.last, first + size - 1)
             head = self._head(self._call("run", first, last))
             row_count += head.row_count
+            spawned += head.spawned
+            removed += head.removed
             if head.row_count:
                 rows.append(head.raw_rows)
             if head.logs:
@@ -230,6 +232,7 @@ class Host:
             size = max(1, min(size * 2, left))
         head.rows = _array(row_count, rows)
         head.logs = msgpack.packb(logs) if logs else b""
+        head.spawned, head.removed = spawned, removed
         head.more = not done
         return self._answer(p.Stepped, head), []
 
@@ -237,7 +240,7 @@ class Host:
         self._arrive(order.sources, blobs)
         self._had_close = True
         result = self._call("close", order.tick, _pack(order.placement), *order.changes)
-        return self._answer(p.Closed, self._head(result)), list(result[1:])
+        return self._answer(p.Closed, self._head(result)), _batches(result)
 
     def _settled(self, tick: int, partials: list[bytes]) -> p.Stepped:
         head = self._head(self._call("settle", tick, *partials))
@@ -438,6 +441,11 @@ class _Head(msgspec.Struct):
             w.ended_by,
             w.fault,
         )
+
+
+def _batches(result: Any) -> list[bytes]:
+    """What follows the head of an answer; one value alone is not a tuple."""
+    return list(result[1:]) if isinstance(result, tuple) else []
 
 
 def _array(count: int, parts: list[bytes]) -> bytes:

@@ -46,6 +46,9 @@ return function(vm, sources, crumb_address)
   D.rng = D.random_module.new(D)
   D.random = D.rng
   D.limits = {}
+  D.meter = module("meter")
+  D.values = module("values")
+  D.order = module("order")
   D.pattern = module("pattern")
   D.strings = module("strings")
   D.sandbox = module("sandbox")

@@ -11,10 +11,13 @@ from typing import Final
 
 RANDOM: Final = frozenset({"random", "choice", "shuffle", "normal", "exponential", "poisson"})
 
-API: Final = frozenset(
-    {"send", "message", "broadcast", "after", "spawn", "remove", "tick", "param", "env"}
-    | {"record", "log", "print", "agents", "ask", "on"}
-) | RANDOM
+API: Final = (
+    frozenset(
+        {"send", "message", "broadcast", "after", "spawn", "remove", "tick", "param", "env"}
+        | {"record", "log", "print", "agents", "ask", "on"}
+    )
+    | RANDOM
+)
 """Global names the kernel gives to scripts; a script may not define them."""
 
 BASE: Final = frozenset(
@@ -49,8 +52,8 @@ EXPRESSION_NAMES: Final = frozenset({"tonumber", "tostring", "type", "math", "st
 """Library names that an expression may use besides parameters, aggregates and ``tick``."""
 
 KEYWORDS: Final = frozenset(
-    "and break do else elseif end false for function goto if in local nil not or repeat return "
-    "then true until while".split()
+    {"and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if"}
+    | {"in", "local", "nil", "not", "or", "repeat", "return", "then", "true", "until", "while"}
 )
 
 NO_HOST: Final = "agents reach nothing outside the simulation"
@@ -100,7 +103,7 @@ FOREIGN_GLOBALS: Final[dict[str, tuple[str, str]]] = {
     ),
     "coroutine": (
         "there are no coroutines: an agent keeps its state in self between ticks",
-        "keep where you are in a field (self.phase = \"wait\") and go on in step or a handler",
+        'keep where you are in a field (self.phase = "wait") and go on in step or a handler',
     ),
     "getfenv": ("getfenv is not available", "use locals and parameters"),
     "setfenv": ("setfenv is not available", "use locals and parameters"),

@@ -137,12 +137,11 @@ def parse(text: str) -> Tree:
 
 # --- tokens ---------------------------------------------------------------------------------------
 
-TRIVIA_AND_STRINGS: Final = (
-    r"--\[(?P<c>=*)\[.*?\](?P=c)\]|--[^\n]*"
-    r"|\[(?P<s>=*)\[.*?\](?P=s)\]"
-    r"|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'"
+STRING: Final = (
+    r"\[(?P<s>=*)\[.*?\](?P=s)\]"
+    r"|\"(?:\\z\s*|\\.|[^\"\\\n])*\"|'(?:\\z\s*|\\.|[^'\\\n])*'"
 )
-"""Alternatives (with ``re.DOTALL``) for comments and strings: where operators are only text."""
+"""Pattern (with ``re.DOTALL``) of a string token."""
 
 _ESCAPES: Final = {
     "a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v",

@@ -37,28 +37,6 @@ return function(selves, from, to, state, Q, fuel)
   return hits
 end]]
 
--- sum and mean: whole numbers are added plainly while the subtotal is exact, the rest with `add`.
-local SUM_LOOP = [[
-local type, add, bad = ...
-return function(selves, from, to, state, Q, fuel)
-  local subtotal, plain = 0, 0
-  for i = from, to do
-    local self = selves[i]
-    Q.n = fuel
-    if %s then
-      local v = %s
-      if type(v) ~= 'number' then bad(i, v) end
-      if v %% 1 == 0 and v < 4503599627370496 and v > -4503599627370496 and subtotal < 4503599627370496 and subtotal > -4503599627370496 then
-        subtotal = subtotal + v
-        plain = plain + 1
-      else
-        add(state, v)
-      end
-    end
-  end
-  return subtotal, plain
-end]]
-
 local PREFIX = "local __R=... local __Q,__X,__L,__P,__D,__C,__BA,__BO,__BX,__BN,__SL,__SR=__R.Q,__R.X,__R.L,__R.P,__R.D,__R.C,__R.BA,__R.BO,__R.BX,__R.BN,__R.SL,__R.SR "
 
 -- world: see main.lua. env: the environment of expressions (library, parameters, `tick`).
@@ -93,11 +71,7 @@ function M.new(world, env, rt)
     local condition = a.condition ~= "" and a.condition or "true"
     local text
     if a.op == "count" or a.op == "share" then
-      local test = a.condition or ""
-      if a.op == "share" then test = a.value end
-      text = format(COUNT_LOOP, test ~= "" and "(" .. test .. ")" or "true")
-    elseif a.op == "sum" or a.op == "mean" then
-      text = format(SUM_LOOP, "(" .. condition .. ")", "(" .. a.value .. ")")
+      text = format(COUNT_LOOP, "(" .. condition .. ")")
     else
       text = format(AGENT_LOOP, "(" .. condition .. ")", "(" .. a.value .. ")")
     end
@@ -201,13 +175,12 @@ function M.new(world, env, rt)
           local k = a.type_index
           local from, to = base[k] + 1, base[k] + count[k]
           local op = a.op
-          local state = (op == "count" or op == "share") and false or aggregate.new(op, a.q)
-          local first, second = a.loop(selves, from, to, state, Q, fuel)
-          if not state then
-            result[j] = {first, to - from + 1}
-          else
-            if first then aggregate.add_sum(state, second, first) end
+          local state = op ~= "count" and op ~= "share" and aggregate.new(op, a.q)
+          local hits = a.loop(selves, from, to, state, Q, fuel)
+          if state then
             result[j] = {0, state}
+          else
+            result[j] = {hits, to - from + 1}
           end
         end
       else

@@ -464,6 +464,7 @@ local function close_alone()
     for j = 1, new_shards(#spawns) do shards[j] = 0 end
     apply(removals, ordered(spawns), shards)
   end
+  return #spawns, #removals
 end
 
 -- Rows, logs and the rest of an answer ------------------------------------------------------------------
@@ -659,11 +660,12 @@ end
 function K.run(first, last)
   local done = first - 1
   return reply(guarded(first - 1, function()
-    local result = {out = {}}
+    local result = {out = {}, spawned = 0, removed = 0}
     for tick = first, last do
       run_one(tick)
       phase = 2
-      close_alone()
+      local spawned, removed = close_alone()
+      result.spawned, result.removed = result.spawned + spawned, result.removed + removed
       phase = 3
       if not world.expressions.empty() or #world.record_names > 0 or world.record_count > 0 then
         local partials = world.expressions.partials(tick)

@@ -104,10 +104,8 @@ local function grouped(world, q)
     for j, a in ipairs(specs) do
       local state = g.states[j]
       if a.op == "count" or a.op == "share" then
-        local test = a.condition or a.value
-        if a.op == "share" then test = a.value end
         state[2] = state[2] + 1
-        if not test or test(self) then state[1] = state[1] + 1 end
+        if not a.condition or a.condition(self) then state[1] = state[1] + 1 end
       elseif not a.condition or a.condition(self) then
         local v = a.value(self)
         if type(v) ~= "number" then

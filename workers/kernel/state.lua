@@ -1,5 +1,7 @@
 -- Shards as bytes: canonical msgpack of [[id, type, state, [[due, sent, sender, seq, kind, body], ...]], ...]
 -- by id, for a block of consecutive ids. The digest is made of these bytes, and a restore reads them.
+-- An agent born in this tick may have asked for changes in its init, which the next close applies; it
+-- has a fifth part, [[type, fields], ...], where a removal is ["", {}].
 
 local D = ...
 local codec = D.codec
@@ -17,6 +19,13 @@ function M.dump(world, shard, boxes)
   local last = first + size - 1
   if last > roster.last_id then last = roster.last_id end
   local w = codec.writer()
+  local changes = {}
+  for _, id in ipairs(world.removals) do changes[id] = {{"", {}}} end
+  for _, s in ipairs(world.spawns) do
+    local list = changes[s[1]] or {}
+    changes[s[1]] = list
+    list[#list + 1] = {world.program.types[s[2]].name, s[3]}
+  end
   local living = 0
   for id = first, last do
     if where[id] > 0 then living = living + 1 end
@@ -26,7 +35,7 @@ function M.dump(world, shard, boxes)
     local slot = where[id]
     if slot > 0 then
       world.dumping = id
-      w:array(4)
+      w:array(changes[id] and 5 or 4)
       w:int(id)
       w:str(world.program.types[type_of[id]].name)
       w:state(selves[slot], SKIP)
@@ -39,6 +48,7 @@ function M.dump(world, shard, boxes)
         w:str(world.program.kinds[one[5]])
         w:value(one[6])
       end
+      if changes[id] then w:value(changes[id]) end
     end
   end
   world.dumping = nil
@@ -50,8 +60,8 @@ function M.load(world, bytes)
   local roster = world.roster
   local count, pos = codec.array_header(bytes, 1)
   for _ = 1, count do
-    local four, id, name, state, mails
-    four, pos = codec.array_header(bytes, pos)
+    local parts, id, name, state, mails
+    parts, pos = codec.array_header(bytes, pos)
     id, pos = codec.decode(bytes, pos)
     name, pos = codec.decode(bytes, pos)
     state, pos = codec.decode_state(bytes, pos)
@@ -72,6 +82,17 @@ function M.load(world, bytes)
       kind, pos = codec.decode(bytes, pos)
       body, pos = codec.decode(bytes, pos)
       world.mail.put_off(due, id, sender, seq, world.kind_index[kind], body, sent, 0)
+    end
+    if parts == 5 then
+      local changes
+      changes, pos = codec.decode(bytes, pos)
+      for _, change in ipairs(changes) do
+        if change[1] == "" then
+          world.removals[#world.removals + 1] = id
+        else
+          world.spawns[#world.spawns + 1] = {id, world.type_index[change[1]], change[2]}
+        end
+      end
     end
   end
 end

@@ -7,7 +7,7 @@ local deps = ...
 local fail, charge = deps.meter.fail, deps.meter.charge
 local type, getmetatable, rawget = type, getmetatable, rawget
 local raw_tostring, raw_tonumber = tostring, tonumber
-local find, byte, sub, lower = string.find, string.byte, string.sub, string.lower
+local find, byte, lower = string.find, string.byte, string.lower
 
 -- The longest string that any function of the sandbox makes, and the most values it returns at once.
 local MAX_STRING = 1048576
@@ -217,5 +217,4 @@ return {
   raw_border = raw_border,
   reserve = reserve,
   expected = expected,
-  sub = sub,
 }

@@ -1,0 +1,243 @@
+"""What the documentation shows is true: examples run, tables and drawings agree with the code."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+import anyio
+import msgpack
+import msgspec
+import pytest
+from examples import ROOT, Block, Example, all_blocks, blocks, examples
+from mcp.client import Client
+from mcp_gateway import embedded
+from mcp_gateway.catalogue import Catalogue
+from mcp_gateway.link import Link
+from mcp_gateway.server import Gateway
+from mcp_gateway.store import ModelStore
+from runtime import protocol
+from runtime.core.lifecycle import diagram
+from runtime.model import read_model
+from workers.host import Host
+
+GUIDE = ROOT / "mcp_gateway" / "guide"
+TOPICS = {"index", "model", "lua", "messages", "metrics", "query", "errors", "library", "limits"}
+CHARACTERS_PER_TOKEN = 4
+TOKENS = 600
+
+
+# --- models ------------------------------------------------------------------------------------
+
+
+def check(example: Example) -> tuple[protocol.ModelSpec | None, list[protocol.Diagnostic], list[int]]:
+    model, found = read_model(example.name, example.complete())
+    if model is None:
+        return None, list(found), []
+    parameters = {p.name: p.default for p in model.parameters}
+    answer, _ = Host().handle(protocol.Check(epoch=0, model=model, parameters=parameters), [])
+    assert isinstance(answer, protocol.Checked), answer
+    return model, [*found, *answer.diagnostics], answer.counts
+
+
+def run(model: protocol.ModelSpec, counts: list[int], ticks: int) -> protocol.Stepped:
+    """The model on one worker in this process, from tick 0 on."""
+    host = Host()
+    size = max(1, -(-sum(counts) // 64))
+    loaded, _ = host.handle(
+        protocol.Load(
+            epoch=0,
+            worker=0,
+            workers=1,
+            model=model,
+            parameters={p.name: p.default for p in model.parameters},
+            seed=1,
+            counts=counts,
+            shard_size=size,
+            placement=[0] * -(-sum(counts) // size),
+        ),
+        [],
+    )
+    assert isinstance(loaded, protocol.Loaded), loaded
+    if loaded.fault is not None:
+        return protocol.Stepped(worker=0, epoch=0, fault=loaded.fault)
+    stepped, _ = host.handle(protocol.Step(epoch=0, tick=0, last=ticks, grant_ms=60_000), [])
+    assert isinstance(stepped, protocol.Stepped), stepped
+    return stepped
+
+
+@pytest.mark.parametrize("example", [e for e in examples() if not e.fails], ids=lambda e: e.label)
+def test_every_example_model_checks_without_a_warning_and_runs(example: Example):
+    model, found, counts = check(example)
+    assert model is not None
+    assert [f"{d.file}:{d.line}: {d.message}" for d in found] == []
+    stepped = run(model, counts, example.ticks)
+    assert stepped.fault is None, stepped.fault
+    assert stepped.tick == example.ticks or stepped.ended == "stop"
+    if model.metrics:
+        rows = msgpack.unpackb(stepped.rows)
+        seen = {name for _, values in rows for name, value in values.items() if value is not None}
+        assert {metric.name for metric in model.metrics} <= seen
+
+
+@pytest.mark.parametrize("example", [e for e in examples() if e.fails], ids=lambda e: e.label)
+def test_every_example_of_a_mistake_fails_as_the_page_says(example: Example):
+    model, found, counts = check(example)
+    errors = [d for d in found if d.severity == "error"]
+    if example.fails == "check":
+        assert errors != []
+        return
+    assert model is not None
+    assert errors == []
+    fault = run(model, counts, example.ticks).fault
+    assert fault is not None
+    assert fault.kind == example.fails
+    assert fault.line is not None
+
+
+def test_the_page_of_errors_names_every_mistake_of_its_example():
+    (example,) = [e for e in examples() if e.label == "errors:foreign"]
+    _, found, _ = check(example)
+    assert {d.line for d in found if d.severity == "error"} == {4, 5, 6}
+
+
+def test_no_block_of_lua_or_toml_is_left_untried():
+    untried = [
+        f"{block.page.relative_to(ROOT)}:{block.line}"
+        for block in all_blocks()
+        if block.language in ("lua", "toml") and not {"model", "file"} <= block.tags.keys()
+    ]
+    assert untried == []
+
+
+# --- the guide ---------------------------------------------------------------------------------
+
+
+def test_the_guide_has_its_topics_and_each_fits_a_small_context():
+    sizes = {
+        page.stem: len(page.read_text(encoding="utf-8")) / CHARACTERS_PER_TOKEN
+        for page in GUIDE.glob("*.md")
+    }
+    assert sizes.keys() >= TOPICS
+    assert {name: size for name, size in sizes.items() if size > TOKENS} == {}
+
+
+def calls(page: Path) -> list[tuple[str, dict[str, Any]]]:
+    """The tool calls of a page: ``name(argument=value, …)``, one a line."""
+    found = []
+    for block in blocks(page):
+        if block.language != "call":
+            continue
+        # `from` is a tool's argument and a keyword of Python
+        for statement in ast.parse(block.text.replace("from=", "from_=")).body:
+            assert isinstance(statement, ast.Expr)
+            call = statement.value
+            assert isinstance(call, ast.Call)
+            assert isinstance(call.func, ast.Name)
+            assert call.args == []
+            arguments = {str(k.arg).rstrip("_"): ast.literal_eval(k.value) for k in call.keywords}
+            found.append((call.func.id, arguments))
+    return found
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    "page", [page for page in sorted(GUIDE.glob("*.md")) if calls(page)], ids=lambda page: page.stem
+)
+def test_the_tool_calls_of_the_guide_succeed_in_the_order_shown(page: Path):
+    failed: list[str] = []
+
+    async def main(gateway: Gateway) -> None:
+        async with Client(gateway) as client:
+            for tool, arguments in calls(page):
+                result = await client.call_tool(tool, arguments)
+                if result.is_error:
+                    failed.append(f"{tool}({arguments}): {result.content[0].text}")
+
+    with embedded.coordinator(None) as connect:
+        link = Link(connect)
+        try:
+            catalogue = Catalogue(ModelStore(embedded.home()), embedded.library())
+            anyio.run(main, Gateway(link, catalogue))
+        finally:
+            link.close()
+    assert failed == []
+
+
+# --- what is made from the code ----------------------------------------------------------------
+
+
+def field_names(record: type[Any]) -> str:
+    return ", ".join(f"`{name}`" for name in record.__struct_encode_fields__)
+
+
+def records_under(base: type[Any]) -> list[type[Any]]:
+    return [
+        thing
+        for thing in vars(protocol).values()
+        if isinstance(thing, type) and issubclass(thing, base) and thing is not base
+    ]
+
+
+def tables() -> dict[str, list[str]]:
+    """The rows of the tables in docs/protocol.md, by the name of their marker."""
+    pairs = {
+        "Welcome": "none", "Check": "Checked", "Load": "Loaded", "Step": "Stepped",
+        "Close": "Closed", "Settle": "Settled", "Dump": "Dumped", "Query": "Queried",
+        "Combine": "Combined", "Unload": "Unloaded", "Stop": "none",
+    }  # fmt: skip
+    return {
+        "orders": [
+            f"| `{order.__name__}` | {pairs[order.__name__]} | {field_names(order)} |"
+            for order in records_under(protocol.Order)
+        ],
+        "answers": [
+            f"| `{answer.__name__}` | {field_names(answer)} |"
+            for answer in [protocol.Hello, *records_under(protocol.Answer)]
+        ],
+        "records": [
+            f"| `{record.__name__}` | {field_names(record)} |"
+            for record in [*records_under(protocol.Record), protocol.Counts]
+        ],
+    }
+
+
+def between_markers(page: str, name: str) -> str:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    match = re.search(rf"<!-- {name} -->\n(.*?)<!-- end -->", text, re.DOTALL)
+    assert match is not None, f"docs/{page} has no <!-- {name} --> … <!-- end -->"
+    return match[1]
+
+
+@pytest.mark.parametrize("name", ["orders", "answers", "records"])
+def test_the_protocol_page_lists_every_record_with_its_fields(name: str):
+    shown = between_markers("protocol.md", name).splitlines()[2:]
+    assert shown == tables()[name]
+
+
+def test_the_architecture_page_draws_the_lifecycle_that_is_in_the_code():
+    assert between_markers("architecture.md", "lifecycle") == f"```mermaid\n{diagram()}\n```\n"
+
+
+@pytest.mark.parametrize(
+    "block", [b for b in all_blocks() if "wire" in b.tags], ids=lambda b: b.tags["wire"]
+)
+def test_the_wire_examples_are_read_by_the_protocol(block: Block):
+    fields = msgspec.json.decode(block.text)
+    union = protocol.AnyOrder if block.tags["wire"] == "order" else protocol.AnyAnswer
+    record = msgspec.convert(fields, union, strict=False)
+    assert type(record).__name__ == fields[0]
+    assert len(msgpack.unpackb(protocol.encode(record))) == len(fields)
+
+
+def test_every_link_to_a_page_or_file_leads_somewhere():
+    broken = []
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("models/*/*.md")]:
+        text = page.read_text(encoding="utf-8")
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            path, _, _ = target.partition("#")
+            if path and "://" not in path and not (page.parent / path).exists():
+                broken.append(f"{page.relative_to(ROOT)}: {target}")
+    assert broken == []
