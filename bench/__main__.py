@@ -15,6 +15,7 @@ from typing import TextIO
 from bench import table
 from bench.catalogue import BENCHMARKS
 from bench.harness import CheckFailed, Options, Row
+from runtime.errors import GedankenError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -69,9 +70,9 @@ def _run(names: Sequence[str], options: Options, out: TextIO) -> tuple[list[Row]
             for row in workload(options):
                 rows.append(row)
                 print(table.line(row), file=out, flush=True)
-        except CheckFailed as error:
+        except (CheckFailed, GedankenError) as error:
             failed = True
-            print(f"{name:<8} CHECK FAILED: {error}", file=out, flush=True)
+            print(f"{name:<8} FAILED: {error}", file=out, flush=True)
     print(f"\n{table.LEGEND}", file=out)
     return rows, failed
 

@@ -62,9 +62,8 @@ class Row:
     check: str
     repeats: int
     ticks: int | None = None
-    ns_per_agent_step: float | None = None
-    lowest_ns: float | None = None
-    highest_ns: float | None = None
+    samples_ns: tuple[float, ...] = ()
+    """ns per agent-step, of each repeat."""
     value: float | None = None
     unit: str | None = None
     ratio_to_bare_luajit: float | None = None
@@ -74,6 +73,10 @@ class Row:
     ratio_to_one_worker: float | None = None
     targets: tuple[Target, ...] = ()
     notes: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def ns_per_agent_step(self) -> float | None:
+        return statistics.median(self.samples_ns) if self.samples_ns else None
 
     def verdicts(self) -> list[tuple[Target, bool]]:
         """Every target whose figure was measured, and whether it was met."""
@@ -86,6 +89,7 @@ class Row:
 
     def as_json(self) -> dict[str, Any]:
         record = asdict(self)
+        record["ns_per_agent_step"] = self.ns_per_agent_step
         record["targets"] = [
             {"field": target.field, "relation": target.relation, "bound": target.bound, "met": met}
             for target, met in self.verdicts()
@@ -124,12 +128,3 @@ def ratio(numerator: Sequence[float] | None, denominator: Sequence[float] | None
     if not numerator or not denominator:
         return None
     return statistics.median(a / b for a, b in zip(numerator, denominator, strict=True))
-
-
-def timing(samples: Sequence[float]) -> dict[str, float]:
-    """The columns of a row that tell ns per agent-step: median, lowest, highest."""
-    return {
-        "ns_per_agent_step": statistics.median(samples),
-        "lowest_ns": min(samples),
-        "highest_ns": max(samples),
-    }

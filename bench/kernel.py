@@ -1,8 +1,8 @@
 """``python -m bench.kernel NAME [--agents N…] [--workers W] [--ticks T] [--vm VM]``.
 
-The kernel alone: runs the host in this process, without coordinator, sockets or digests, for tuning;
-it answers in a second or two. With several workers their shares run one after another, and the slowest share of
-each tick counts, as it would if every one had a core to itself.
+The kernel alone, for tuning: runs the host in this process, without coordinator, sockets and
+digests, and answers in a second or two. With several workers their shares run one after another,
+and the slowest share of each tick counts, as it would if every one had a core to itself.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ import threading
 import time
 from pathlib import Path
 
-from runtime.model import read_model
-
 from bench.sources import LIBRARY, OWN, read_files
 from runtime import protocol as p
+from runtime.model import apply_parameters, read_model
 from workers.host import Host
 
 MODELS: dict[str, tuple[Path, str]] = {
@@ -60,9 +59,10 @@ class Kernel:
 
     def __init__(self, name: str, agents: int, workers: int, watched: bool, vm: str) -> None:
         folder, parameter = MODELS[name]
-        model = read_model(read_files(folder, watched))
-        parameters = {declared.name: declared.default for declared in model.parameters}
-        parameters[parameter] = agents
+        model, findings = read_model(name, read_files(folder, watched))
+        if model is None:
+            raise RuntimeError(f"{folder}: {findings}")
+        parameters, _ = apply_parameters(model, {parameter: agents})
         size = min(1024, max(1, agents // 64))
         shards = -(-agents // size)
         self.tick = 0

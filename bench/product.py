@@ -4,58 +4,46 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
-from runtime.client import Client, embedded_coordinator
-
-from bench.harness import CheckFailed
+from bench.harness import CheckFailed, require_equal
 from bench.sources import read_files
+from runtime.client import Client, embedded_coordinator
 from runtime.commands import (
     CreateSimulation,
-    Failed,
     QueryAgents,
     RemoveSimulation,
     RunSimulation,
     SimulationInfo,
-    SimulationReply,
-    Status,
-    StatusReply,
-    Table,
 )
 from runtime.protocol import Scalar
 
+WAIT_S = 600
+
 
 class Running:
-    """A simulation of the runtime under test. ``ticks`` counts what it has been asked to run."""
+    """A simulation of the runtime under test; ``info`` is how it stood when last asked."""
 
     def __init__(self, client: Client, info: SimulationInfo) -> None:
         self._client = client
         self.info = info
 
     def advance(self, ticks: int) -> float:
-        """Runs ``ticks`` ticks; the seconds the run took, without the digest at its end.
+        """Runs ``ticks`` ticks; the seconds from the first order to the last answer, which are
+        without the digest at the end.
 
         Raises:
             CheckFailed: the run ended early or with an error.
         """
-        before = self.info
-        order = RunSimulation(sim=before.sim, ticks=ticks, wait_s=600)
-        self.info = _simulation(self._client.request(order))
-        if self.info.error is not None or self.info.stopped != "ticks":
-            raise CheckFailed(f"{before.sim} ended by {self.info.stopped}: {self.info.error}")
-        if self.info.tick != before.tick + ticks:
-            raise CheckFailed(f"{before.sim} stands at {self.info.tick}, not {before.tick + ticks}")
-        return self.info.elapsed_s - before.elapsed_s
+        target = self.info.tick + ticks
+        seconds = self._run(ticks, "ticks")
+        require_equal(f"tick of {self.info.sim}", self.info.tick, target)
+        return seconds
 
-    def finish(self, ticks: int) -> float:
-        """Like ``advance``, for a model that must end itself within ``ticks`` ticks."""
-        before = self.info
-        order = RunSimulation(sim=before.sim, ticks=ticks, wait_s=600)
-        self.info = _simulation(self._client.request(order))
-        if self.info.stopped != "stop":
-            raise CheckFailed(f"{before.sim} ended by {self.info.stopped}: {self.info.error}")
-        return self.info.elapsed_s - before.elapsed_s
+    def finish(self, limit: int) -> float:
+        """Like ``advance``, for a model whose [stop] ends it within ``limit`` ticks."""
+        return self._run(limit, "stop")
 
     def ask(self, agent_type: str, aggregate: str, where: str = "") -> Scalar | None:
         """One aggregate over the agents of a type."""
@@ -64,12 +52,20 @@ class Running:
                 sim=self.info.sim, agent_type=agent_type, where=where, aggregates=[aggregate]
             )
         )
-        if not isinstance(table, Table):
-            raise CheckFailed(f"{self.info.sim}: {aggregate}: {table}")
         return table.rows[0][-1]
 
     def remove(self) -> None:
         self._client.request(RemoveSimulation(sim=self.info.sim))
+
+    def _run(self, ticks: int, ending: str) -> float:
+        order = RunSimulation(sim=self.info.sim, ticks=ticks, wait_s=WAIT_S)
+        self.info = self._client.request(order).simulation
+        if self.info.stopped != ending:
+            raise CheckFailed(
+                f"{self.info.sim} ended by {self.info.stopped!r} at tick {self.info.tick}: "
+                f"{self.info.error}"
+            )
+        return self.info.elapsed_s
 
 
 class Product:
@@ -77,6 +73,7 @@ class Product:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self.coordinator = client.pid
 
     def create(
         self,
@@ -94,20 +91,14 @@ class Product:
             seed=1,
             workers=workers,
         )
-        return Running(self._client, _simulation(self._client.request(order)))
-
-    def coordinator_pid(self) -> int:
-        reply = self._client.request(Status())
-        if not isinstance(reply, StatusReply):
-            raise CheckFailed(f"status: {reply}")
-        return reply.pid
+        return Running(self._client, self._client.request(order).simulation)
 
 
 @contextmanager
 def product() -> Iterator[Product]:
     """A coordinator for the length of a benchmark; no process of it is left afterwards."""
-    with ExitStack() as stack:
-        yield Product(stack.enter_context(embedded_coordinator()))
+    with embedded_coordinator() as client:
+        yield Product(client)
 
 
 def timed_creation(
@@ -121,11 +112,3 @@ def timed_creation(
     began = time.perf_counter()
     running = made.create(folder, parameters, workers=workers, watched=watched)
     return time.perf_counter() - began, running
-
-
-def _simulation(reply: object) -> SimulationInfo:
-    if isinstance(reply, SimulationReply):
-        return reply.simulation
-    if isinstance(reply, Failed):
-        raise CheckFailed(f"{reply.kind}: {reply.message} {reply.diagnostics}")
-    raise CheckFailed(f"unexpected reply {reply!r}")

@@ -37,8 +37,7 @@ def line(row: Row) -> str:
     step = ""
     if row.ns_per_agent_step is not None:
         step = _number(row.ns_per_agent_step)
-        if row.lowest_ns is not None and row.highest_ns is not None:
-            step += f" ({_number(row.lowest_ns)}–{_number(row.highest_ns)})"
+        step += f" ({_number(min(row.samples_ns))}–{_number(max(row.samples_ns))})"
     value = f"{_number(row.value)} {row.unit}" if row.value is not None else ""
     ratios = (getattr(row, column) for column in COLUMNS)
     cells = (

@@ -51,11 +51,13 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket bound before the server starts, so that port 0 has a number to tell."""
+    """A listening socket, made before the server starts, so that port 0 has a number to tell."""
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.bind(address)
+    # Connections from now on wait until the server accepts them.
+    bound.listen(128)
     return bound
 
 

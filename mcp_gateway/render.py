@@ -44,7 +44,7 @@ def number(value: float) -> str:
     return f"{value:.6g}"
 
 
-def cell(value: float | str | bool | None) -> str:
+def cell(value: float | str | None) -> str:
     """One value of a table."""
     if value is None:
         return "null"
@@ -52,7 +52,7 @@ def cell(value: float | str | bool | None) -> str:
 
 
 def table(
-    columns: Sequence[str], rows: Sequence[Sequence[float | str | bool | None]]
+    columns: Sequence[str], rows: Sequence[Sequence[float | str | None]]
 ) -> list[str]:
     """Lines of a table: a heading, then the rows; numbers to the right, texts to the left."""
     texts = [[cell(value) for value in row] for row in rows]

@@ -50,13 +50,11 @@ def metrics(summaries: Mapping[str, MetricSummary]) -> list[str]:
     """A table of metrics with a sparkline each, or nothing."""
     if not summaries:
         return []
-    rows = [
+    rows: list[list[float | str | None]] = [
         [name, m.first, m.last, m.min, m.max, m.mean, spark(m.spark)]
         for name, m in summaries.items()
     ]
-    lines = table(["metric", "first", "last", "min", "max", "mean", "course"], rows)
-    # A column of numbers all null or a course that is empty everywhere is still one line a metric.
-    return [line.rstrip() for line in lines]
+    return table(["metric", "first", "last", "min", "max", "mean", "course"], rows)
 
 
 def listing(infos: Sequence[SimulationInfo]) -> str:

@@ -8,6 +8,7 @@ invariant, or the machine failed; 2 wrong usage, or a model that does not check;
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -28,6 +29,11 @@ class Place(NamedTuple):
     summary: str
 
 
+def first_clause(docstring: str) -> str:
+    """What fits a list: 'Agents of a type.' of 'Agents of a type: filter, fields, …'."""
+    return re.split(r"[.:;(]", docstring)[0].replace("``", "").strip() + "."
+
+
 PLACES: Final[dict[str, Place]] = {
     "run": Place("runtime.cli_run", "run", "Run a model and summarise it."),
     "check": Place("runtime.cli_run", "check", "Check a model and dry-run it for a few ticks."),
@@ -37,7 +43,7 @@ PLACES: Final[dict[str, Place]] = {
     "serve": Place("runtime.cli_remote", "serve", "Run a coordinator that others find."),
     "ps": Place("runtime.cli_remote", "ps", "List running coordinators and their simulations."),
     **{
-        name: Place("runtime.cli_remote", name, (command.__doc__ or "").splitlines()[0])
+        name: Place("runtime.cli_remote", name, first_clause(command.__doc__ or ""))
         for name, command in SUBCOMMANDS.items()
     },
 }
@@ -98,6 +104,10 @@ def call(arguments: Sequence[str]) -> int:
         click.echo(report.error_text(error), err=True)
         return report.exit_status(error)
     except (click.Abort, KeyboardInterrupt):
+        # The second Ctrl-C: the first is waited for, and reported in full.
+        if wants_json(arguments):
+            value = report.no_run_json(None, GedankenError("ended by a second Ctrl-C"), {})
+            click.echo(report.to_json({**value, "stopped": "interrupted"}))
         return 130
     except BrokenPipeError:
         # The reader went away (`simctl run x | head -1`). Python flushes stdout once more at

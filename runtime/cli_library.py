@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +12,7 @@ from runtime import library, report
 from runtime.commands import FORMAT
 from runtime.errors import UsageError
 from runtime.figures import table
+from runtime.interpreter import become
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
@@ -124,5 +123,4 @@ def mcp(arguments: tuple[str, ...]) -> None:
 
     Becomes `python -m mcp_gateway`, which takes the arguments.
     """
-    sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "mcp_gateway", *arguments])
+    become("mcp_gateway", arguments)

@@ -27,6 +27,8 @@ from runtime.commands import (
     Table,
 )
 from runtime.errors import CoordinatorLost, UsageError
+from runtime.interpreter import become
+from runtime.log import LEVELS
 
 format_option = click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
@@ -74,7 +76,7 @@ def derive(name: str, command: type[Command]) -> click.Command:
         name,
         params=[parameter(field) for field in shape.fields],
         callback=call,
-        help=inspect.cleandoc(command.__doc__ or ""),
+        help=inspect.cleandoc(command.__doc__ or "").replace("``", ""),
     )
     return format_option(socket_option(built))
 
@@ -144,6 +146,25 @@ status, cancel, remove, query, metrics, log, shutdown = (
 
 
 # --- serve, ps ---------------------------------------------------------------------------------
+
+
+@click.command()
+@click.option("--log-level", type=click.Choice(LEVELS), default="info", show_default=True)
+@click.option(
+    "--deadline",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="A worker that does not answer for so long is ended (default: 30).",
+)
+def serve(log_level: str, deadline: float | None) -> None:
+    """Run a coordinator in the foreground that ps, status, query… and gateways find.
+
+    Says on its first line where it listens. Ctrl-C ends it and its workers.
+    """
+    arguments = ["--log-level", log_level]
+    if deadline is not None:
+        arguments += ["--deadline", str(deadline)]
+    become("runtime.coordinator", arguments)
 
 
 @click.command()

@@ -8,10 +8,10 @@ import signal
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 import click
 import msgspec
@@ -28,6 +28,7 @@ from runtime.commands import (
     Status,
 )
 from runtime.errors import GedankenError, UsageError
+from runtime.log import LEVELS
 from runtime.protocol import Scalar
 
 POLL_S: Final = 0.1
@@ -49,6 +50,13 @@ scenario_option = click.option(
 )
 vm_option = click.option(
     "--vm", type=click.Choice(["luajit21", "lua52"]), help="Lua machine (default: the fastest)."
+)
+log_option = click.option(
+    "--log-level",
+    type=click.Choice(LEVELS),
+    default="error",
+    show_default=True,
+    help="Log of coordinator and workers on stderr, JSON lines.",
 )
 format_option = click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
@@ -83,6 +91,7 @@ format_option = click.option(
 )
 @vm_option
 @format_option
+@log_option
 def run(
     model: str,
     assignments: tuple[str, ...],
@@ -94,6 +103,7 @@ def run(
     metrics_out: Path | None,
     vm: str | None,
     form: str,
+    log_level: str,
 ) -> int:
     """Run MODEL, a folder or a library name, and summarise it.
 
@@ -105,7 +115,7 @@ def run(
         name, files = library.read_model(model)
         parameters = read_parameters(files, assignments, scenario)
         require_writable(metrics_out)
-        with interruptible() as interrupted, embedded_coordinator() as client:
+        with interruptible() as interrupted, embedded_coordinator(log_level) as client:
             created = client.request(
                 CreateSimulation(
                     name=name,
@@ -142,12 +152,14 @@ def run(
 @scenario_option
 @vm_option
 @format_option
+@log_option
 def check(
     model: str,
     assignments: tuple[str, ...],
     scenario: Path | None,
     vm: str | None,
     form: str,
+    log_level: str,
 ) -> int:
     """Check MODEL, a folder or a library name, and dry-run it for a few ticks.
 
@@ -156,7 +168,7 @@ def check(
     """
     name, files = library.read_model(model)
     parameters = read_parameters(files, assignments, scenario)
-    with embedded_coordinator() as client:
+    with embedded_coordinator(log_level) as client:
         checked = client.request(
             CheckModel(name=name, files=files, parameters=parameters, vm=vm or "")
         )
@@ -281,14 +293,15 @@ def declared_defaults(files: Mapping[str, str]) -> dict[str, object]:
 
 
 def parse_value(text: str, default: object) -> Scalar:
-    """A value as typed in a shell: text where the parameter is a text, else as TOML reads it."""
+    """A value as typed in a shell; the parameter's default tells the text 1 from the number 1."""
     if isinstance(default, str):
         return text
-    try:
-        value: Any = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-    return value if isinstance(value, bool | int | float) else text
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
 
 
 def scenario_parameters(path: Path) -> dict[str, Scalar]:

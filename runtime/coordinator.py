@@ -96,7 +96,7 @@ class Coordinator:
                 with suppress(BlockingIOError):
                     signals.recv(4096)
                 self._reap()
-            if owner in ready and not os.read(owner, 4096):
+            if owner is not None and owner in ready and not os.read(owner, 4096):
                 self.stop()
 
     def stop(self) -> None:

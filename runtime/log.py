@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 
-Field: TypeAlias = str | int | float | bool | None | list[str] | list[int]
+Field: TypeAlias = str | int | float | bool | list[str] | list[int] | None
 
 
 class Log:

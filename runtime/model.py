@@ -311,8 +311,8 @@ def read_model(name: str, files: Mapping[str, str]) -> tuple[ModelSpec | None, l
     for key in document:
         if key == "settings":
             reader.report(
-                (key,), "key", "there is no [settings]: fuel, memory_mb and on_error stand at the top",
-                "write them above the first [table]",
+                (key,), "key", "there is no [settings]",
+                "write fuel, memory_mb and on_error at the top, above the first [table]",
             )  # fmt: skip
         elif key in _LATER:
             reader.report((key,), "later", f"{_LATER[key]} come in a later version", "remove it")

@@ -75,9 +75,12 @@ def root() -> Path:
 
 def make_private(path: Path) -> Path:
     """The directory, made with mode 0700, or as it is if it is ours alone."""
-    with suppress(FileExistsError):
-        path.mkdir(mode=0o700)
-    found = path.lstat()
+    try:
+        with suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+        found = path.lstat()
+    except OSError as error:
+        raise UsageError(f"cannot make the directory {path}: {error.strerror}") from None
     if not stat.S_ISDIR(found.st_mode):
         raise UsageError(f"{path} is not a directory", "remove it")
     if found.st_uid != os.getuid():
@@ -120,8 +123,8 @@ def held_directory(wanted: Path | None) -> Iterator[Path]:
             raise UsageError(
                 f"a coordinator runs in {directory} already", "simctl ps shows it"
             ) from None
+        _empty(directory)
         try:
-            _empty(directory)
             yield directory
         finally:
             remove_directory(directory)

@@ -6,7 +6,6 @@ only what a living coordinator no longer wants.
 
 from __future__ import annotations
 
-import os
 import secrets
 import signal
 import struct
@@ -16,6 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from runtime.interpreter import module_command, module_environment
 from runtime.log import Log
 
 CRUMB_BYTES: Final = 4096
@@ -56,7 +56,7 @@ class Worker:
         self.peer = b""
         """Its name on the socket, once it has said Hello."""
         self.since = 0.0
-        """When it entered its state, on the coordinator's clock; kept for those that must move on."""
+        """When it entered a state that it must leave again, on the coordinator's clock."""
         self.last_agent = 0
         """The agent it was running when it ended, or 0."""
 
@@ -179,15 +179,3 @@ class Supervisor:
         self._workers.remove(worker)
         worker.last_agent = worker.agent_at_work()
         worker.crumb.unlink(missing_ok=True)
-
-
-def module_command(module: str) -> list[str]:
-    """Arguments that make Python run one of our modules, whatever lies in the working directory."""
-    return ["-P", "-m", module]
-
-
-def module_environment() -> dict[str, str]:
-    """An environment in which our packages are found first."""
-    home = str(Path(__file__).resolve().parent.parent)
-    path = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": f"{home}{os.pathsep}{path}" if path else home}

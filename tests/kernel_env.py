@@ -35,6 +35,7 @@ class Kernel:
         self.error = _ERRORS[vm]
         self.lua = _MODULES[vm].LuaRuntime(encoding=None, register_eval=False)
         self.deps = self.lua.eval(_DEPS[vm])
+        self._compiled: dict[str, Any] = {}
         load = self.lua.eval(_LOAD)
         for name in names:
             source = (KERNEL / f"{name}.lua").read_bytes()
@@ -44,12 +45,11 @@ class Kernel:
         return self.deps[name.encode()]
 
     def function(self, text: str) -> Any:
-        """Compile ``text``, the body of ``function(deps, ...)``, and bind ``deps``."""
-        return self.lua.eval(
-            b"function(deps) local d = deps return function(...) local deps = d "
-            + text.encode()
-            + b" end end"
-        )(self.deps)
+        """Lua code as a function of ``...``; it sees the modules in the table ``deps``."""
+        if text not in self._compiled:
+            source = f"return function(deps) return function(...) {text} end end"
+            self._compiled[text] = self.lua.execute(source.encode())(self.deps)
+        return self._compiled[text]
 
 
 def load_kernel(vm: str, *names: str) -> Kernel:

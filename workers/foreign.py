@@ -1,8 +1,8 @@
 """Idioms that people and models bring from other languages, found in the text itself.
 
 They are looked for before parsing, because most are syntax errors: each is reported with its Lua
-form and replaced, at the same length, by something that parses, so that one ``!=`` does not hide the
-rest of the file from the other checks.
+form and replaced, at the same length, by something that parses, so that one ``!=`` does not hide
+the rest of the file from the other checks.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ def ends_operand(token: Token | None) -> bool:
 
 @dataclass(frozen=True)
 class Scan:
-    """``repaired`` has the length and line breaks of the text. ``declared`` are names that a foreign
-    declaration (``let x``) was meant to declare."""
+    """``repaired`` has the length and line breaks of the text. ``declared`` are names that a
+    foreign declaration (``let x``) was meant to declare."""
 
     idioms: list[Idiom]
     repaired: str
@@ -319,13 +319,13 @@ def scan(text: str) -> Scan:
     return _Scanner(text).run()
 
 
-# --- for the VM's own messages ------------------------------------------------------------------------
+# --- for the VM's own messages --------------------------------------------------------------------
 
 _LOWERED: Final = {"//": " /", "&": "+", "|": "+", "<<": " +", ">>": " +"}
 
 
 def lowered(scanned: Scan) -> str:
-    """The repaired text with operators of Lua 5.4 replaced, so that the VM's compiler reads the rest."""
+    """The repaired text with operators of Lua 5.4 replaced, so that the VM can compile it."""
     letters = list(scanned.repaired)
     before: Token | None = None
     listed = tokens(scanned.repaired)

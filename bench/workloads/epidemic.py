@@ -9,6 +9,7 @@ from bench.harness import CheckFailed, Options, Row, Target, in_turn, ratio, req
 from bench.product import Product, product, timed_creation
 from bench.sources import LIBRARY
 from bench.yardsticks.bare import Bare
+from runtime.protocol import Scalar
 
 INFECTED, BETA, GAMMA = 10, 20.0, 1 / 6
 """Everybody falls ill and makes beta contacts a tick for 1/gamma ticks: 120 messages per agent."""
@@ -48,7 +49,7 @@ def _row(agents: int, workers: int, repeats: int) -> Row:
         ticks=ticks,
         value=seconds,
         unit="s",
-        ns_per_agent_step=seconds / ticks / agents * 1e9,
+        samples_ns=tuple(sample / ticks / agents * 1e9 for sample in samples["ours"]),
         ratio_to_bare_luajit=ratio(samples["ours"], samples["bare"]),
         targets=(Target("value", "<=", 0.8),) if (agents, workers) == (10_000, 1) else (),
         notes={"messages": sent},
@@ -57,7 +58,7 @@ def _row(agents: int, workers: int, repeats: int) -> Row:
 
 def _ours(made: Product, agents: int, workers: int, seen: set[tuple[int, int, str]]) -> float:
     """Seconds from the request to create until the epidemic is over."""
-    parameters = {
+    parameters: dict[str, Scalar] = {
         "n": agents,
         "infected": INFECTED,
         "rule": "rates",

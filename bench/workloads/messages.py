@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from bench.harness import Options, Row, Target, in_turn, per_step, ratio, require_equal, timing
+from bench.harness import Options, Row, Target, in_turn, per_step, ratio, require_equal
 from bench.product import Running, product
 from bench.sources import LIBRARY
 from bench.yardsticks import mesa_coin
@@ -159,7 +159,7 @@ def _size(exchange: Exchange, agents: int, options: Options) -> Iterator[Row]:
             ratio_to_mesa=ratio(samples.get("mesa"), mine),
             ratio_to_one_worker=ratio(samples.get("1"), mine) if workers > 1 else None,
             targets=targets,
-            **timing(mine),
+            samples_ns=tuple(mine),
         )
 
 

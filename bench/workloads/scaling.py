@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from bench.harness import Options, Row, Target, in_turn, per_step, ratio, timing
+from bench.harness import Options, Row, Target, in_turn, per_step, ratio
 from bench.memory import peak
 from bench.product import product
 from bench.sources import LIBRARY
@@ -45,7 +45,7 @@ def growth(options: Options) -> Iterator[Row]:
                     value=ratio(mine, samples[str(sizes[0])]),
                     unit=f"× {sizes[0]}",
                     targets=(Target("value", "<=", 3),),
-                    **timing(mine),
+                    samples_ns=tuple(mine),
                 )
 
 
@@ -58,7 +58,7 @@ def million(options: Options) -> Iterator[Row]:
                 sample = per_step(running, _ticks(agents), agents)
                 times = [sample() for _ in range(options.repeats or 3)]
                 verify_ring(running, agents)
-                memory = peak([made.coordinator_pid(), *running.info.pids])
+                memory = peak([made.coordinator, *running.info.pids])
                 yield Row(
                     name="million",
                     agents=agents,
@@ -70,7 +70,7 @@ def million(options: Options) -> Iterator[Row]:
                     value=memory / 2**30,
                     unit="GiB peak",
                     targets=(Target("value", "<=", 2),),
-                    **timing(times),
+                    samples_ns=tuple(times),
                 )
 
 

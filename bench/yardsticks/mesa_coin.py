@@ -33,7 +33,7 @@ class MesaCoin:
 
 def _classes() -> Any:
     """The model class; made here because Mesa need not be installed."""
-    mesa = importlib.import_module("mesa")
+    mesa: Any = importlib.import_module("mesa")
 
     class Person(mesa.Agent):  # type: ignore[misc]
         def __init__(self, model: Any) -> None:

@@ -144,7 +144,9 @@ local function gini(list, n)
   end
   local part = value_of(above)
   if part == 0 then return 0 end
-  return part / (n * value_of(total))
+  local sum = value_of(total)
+  if sum == 0 then return NAN end
+  return part / (n * sum)
 end
 
 -- Results ----------------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ local function sorted_keys(t, skip)
       strings[string_count] = key
     elseif kind == "number" then
       number_count = number_count + 1
-      numbers[number_count] = key
+      numbers[number_count] = key == 0 and 0 or key -- -0 is the same key, kept or not by the table's history
     elseif kind ~= "boolean" and (refused == nil or kind < refused) then
       refused = kind
     end

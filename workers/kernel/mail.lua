@@ -3,7 +3,7 @@
 
 local D = ...
 local codec, i32 = D.codec, D.buffer.i32
-local sort, floor = table.sort, math.floor
+local sort, floor, next = table.sort, math.floor, next
 
 local M = {}
 
@@ -20,8 +20,8 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
   local removed = {}                     -- per type: agents hosted here that the last close removed
   local removed_ids = {}
   local sent_bound = 0                   -- last id alive in the tick whose mail is under way
-  local local_count = 0                  -- messages of the read store that were sent here
-  local remote_seq, remote_sent = {}, {} -- of those that were not: by message
+  local foreign = {}                     -- the batches read: {first message, last message, seqs}
+  local held_seq, held_sent = {}, {}     -- of messages that waited in the calendar: by message
   local first_room, order_room = 0, 0
   local first, order, es, ss, pair_room = nil, nil, nil, nil, 0
   local counter, counter_room = nil, -1
@@ -36,16 +36,21 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
   end
 
   local pairs_count = 0
+
+  -- Room for `more` further (message, slot) pairs.
+  local function room_for(more)
+    local need = pairs_count + more
+    if need <= pair_room then return end
+    local bigger = floor(need * 1.5) + 1024
+    local a, b = i32(bigger), i32(bigger)
+    for j = 1, pairs_count do a[j] = es[j]; b[j] = ss[j] end
+    es, ss, pair_room = a, b, bigger
+  end
+
   local function push(e, s)
-    local k = pairs_count + 1
-    if k > pair_room then
-      local more = pair_room * 2 + 1024
-      local a, b = i32(more), i32(more)
-      for j = 1, pair_room do a[j] = es[j]; b[j] = ss[j] end
-      es, ss, pair_room = a, b, more
-    end
-    es[k] = e; ss[k] = s
-    pairs_count = k
+    room_for(1)
+    pairs_count = pairs_count + 1
+    es[pairs_count] = e; ss[pairs_count] = s
   end
 
   -- The sequence number of message e of a store that was filled here: its place in its sender's run.
@@ -56,13 +61,19 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
     return k
   end
 
+  local function sequence_of(e, from)
+    if held_seq[e] then return held_seq[e] end
+    for j = 1, #foreign do
+      local batch = foreign[j]
+      if e >= batch[1] and e <= batch[2] then return batch[3][e - batch[1] + 1] end
+    end
+    return sequence(e, from, e > mail.read_main_end and mail.read_main_end + 1 or 1)
+  end
+
   -- Sent tick, kind index and sequence of a message of the read store.
   function mail.about(e, tick)
     local _, _, rfrom, rshape = P.inn()
-    local sent = remote_sent[e] or tick - 1
-    local seq = remote_seq[e]
-    if not seq then seq = sequence(e, rfrom, e > mail.read_main_end and mail.read_main_end + 1 or 1) end
-    return sent, kind_of_shape[rshape[e]], seq
+    return held_sent[e] or tick - 1, kind_of_shape[rshape[e]], sequence_of(e, rfrom)
   end
 
   -- Adds a message with a body of its own to the read store.
@@ -71,8 +82,8 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
     local _, rto, rfrom, rshape, rpos = P.inn()
     rto[e] = to; rfrom[e] = from; rshape[e] = shape
     rpos[e] = P.take_body[shape](body)
-    remote_seq[e] = seq
-    remote_sent[e] = sent
+    held_seq[e] = seq
+    held_sent[e] = sent
     return e
   end
 
@@ -87,86 +98,111 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
   end
   mail.put_off = put_off
 
-  -- Which worker a message goes to: only its recipient's own, even when the recipient is gone
-  -- (which counts the dead letter).
-  local function destination(to)
-    local w = R.where[to]
-    if w > 0 then return me end
-    if w < 0 then return -w - 1 end
-    return R.host_of(to)
-  end
-
   -- Ends the part of the outbox that turns have filled.
   function mail.end_turns() main_end = P.sent_count() end
 
-  -- Batches of the messages lo..hi sent here to agents of other workers: {worker -> bytes}.
-  function mail.export(lo, hi, tick)
-    local n, to, from, shape, pos, special = P.out()
-    local lists = {}
-    local previous, seq = 0, 0
-    local function list_of(w)
-      local l = lists[w]
-      if not l then l = {n = 0, e = {}, seq = {}}; lists[w] = l end
-      return l
+  -- Messages for each other worker: how many, which, and their sequence numbers.
+  local out_count, out_list, out_seq, out_room = {}, {}, {}, 0
+
+  -- Sorts the messages lo..hi by destination: a recipient's own worker, even when the recipient is gone
+  -- (it counts the dead letter). Broadcasts go everywhere.
+  local function address(lo, hi)
+    local _, to, from = P.out()
+    if hi > out_room then
+      out_room = floor(hi * 1.5) + 256
+      for w = 0, workers - 1 do
+        if w ~= me then out_list[w], out_seq[w] = i32(out_room), i32(out_room) end
+      end
     end
+    for w = 0, workers - 1 do out_count[w] = 0 end
+    local where, host_of = R.where, R.host_of
+    local previous, seq = 0, 0
     for e = lo, hi do
       local sender, recipient = from[e], to[e]
       if sender == previous then seq = seq + 1 else previous = sender; seq = 1 end
       if recipient > 0 then
-        local w = destination(recipient)
-        if w ~= me then
-          local l = list_of(w)
-          local k = l.n + 1
-          l.n = k; l.e[k] = e; l.seq[k] = seq
+        local w = where[recipient]
+        if w <= 0 then
+          w = w < 0 and -w - 1 or host_of(recipient)
+          if w ~= me then
+            local k = out_count[w] + 1
+            out_count[w] = k
+            out_list[w][k] = e; out_seq[w][k] = seq
+          end
         end
       else
         for w = 0, workers - 1 do
           if w ~= me then
-            local l = list_of(w)
-            local k = l.n + 1
-            l.n = k; l.e[k] = e; l.seq[k] = seq
+            local k = out_count[w] + 1
+            out_count[w] = k
+            out_list[w][k] = e; out_seq[w][k] = seq
           end
         end
       end
     end
+  end
+
+  local scratch, places, scratch_room = nil, nil, 0
+  local writer = codec.writer()   -- one for all batches: growing a new one costs more than filling it
+
+  local function gather_i32(from, list, count)
+    for k = 1, count do scratch[k] = from[list[k]] end
+    writer:i32s(scratch, 1, count)
+  end
+
+  -- The columns of one shape, in a batch of `count` messages.
+  local function write_shape(s, shape, pos, list, count)
+    local n = 0
+    for k = 1, count do
+      local e = list[k]
+      if shape[e] == s then
+        n = n + 1
+        places[n] = pos[e]
+      end
+    end
+    if s == 0 then
+      writer:array(3); writer:int(0); writer:int(n)
+      writer:array(n)
+      for k = 1, n do
+        local one = later[places[k]]
+        writer:array(3); writer:int(one.due); writer:int(one.kind); writer:value(one.body)
+      end
+      return
+    end
+    local columns = P.out_columns[s]()
+    writer:array(2 + #columns); writer:int(s); writer:int(n)
+    for c = 1, #columns do codec.gather(writer, columns[c], places, n) end
+  end
+
+  -- Batches of the messages lo..hi sent here to agents of other workers: {{worker, bytes}, ...}.
+  function mail.export(lo, hi)
     local batches = {}
+    if hi < lo then return batches end
+    address(lo, hi)
+    local _, to, from, shape, pos = P.out()
+    if hi > scratch_room then
+      scratch_room = floor(hi * 1.5) + 256
+      scratch, places = i32(scratch_room), i32(scratch_room)
+    end
     for w = 0, workers - 1 do
-      local l = lists[w]
-      if l then
-        local writer = codec.writer()
-        local count = l.n
-        local tos, froms, shapes, seqs = i32(count), i32(count), i32(count), i32(count)
-        local by_shape, present = {}, {}
+      local count = out_count[w]
+      if w ~= me and count > 0 then
+        local list = out_list[w]
+        local present, seen = {}, {}
         for k = 1, count do
-          local e = l.e[k]
-          local s = shape[e]
-          tos[k] = to[e]; froms[k] = from[e]; shapes[k] = s; seqs[k] = l.seq[k]
-          local places = by_shape[s]
-          if not places then places = {n = 0, at = i32(count)}; by_shape[s] = places; present[#present + 1] = s end
-          places.n = places.n + 1
-          places.at[places.n] = pos[e]
+          local s = shape[list[k]]
+          if not seen[s] then seen[s] = true; present[#present + 1] = s end
         end
         sort(present)
+        writer:reset()
         writer:array(6)
         writer:int(count)
-        writer:i32s(tos, 1, count); writer:i32s(froms, 1, count)
-        writer:i32s(shapes, 1, count); writer:i32s(seqs, 1, count)
+        gather_i32(to, list, count)
+        gather_i32(from, list, count)
+        gather_i32(shape, list, count)
+        writer:i32s(out_seq[w], 1, count)
         writer:array(#present)
-        for _, s in ipairs(present) do
-          local places = by_shape[s]
-          if s == 0 then
-            writer:array(3); writer:int(0); writer:int(places.n)
-            writer:array(places.n)
-            for k = 1, places.n do
-              local one = later[places.at[k]]
-              writer:array(3); writer:int(one.due); writer:int(one.kind); writer:value(one.body)
-            end
-          else
-            local columns = P.out_columns[s]()
-            writer:array(2 + #columns); writer:int(s); writer:int(places.n)
-            for c = 1, #columns do codec.gather(writer, columns[c], places.at, places.n) end
-          end
-        end
+        for _, s in ipairs(present) do write_shape(s, shape, pos, list, count) end
         batches[#batches + 1] = {w, writer:result()}
       end
     end
@@ -189,7 +225,7 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
     pos = codec.read_i32s(blob, pos, rshape, at + 1, count)
     local seqs = i32(count)
     pos = codec.read_i32s(blob, pos, seqs, 1, count)
-    for k = 1, count do remote_seq[at + k] = seqs[k] end
+    foreign[#foreign + 1] = {at + 1, at + count, seqs}
     local groups
     groups, pos = codec.array_header(blob, pos)
     local next_place = {}
@@ -216,38 +252,6 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
       next_place[s] = next_place[s] + 1
     end
     return at + 1, at + count
-  end
-
-  -- Walks ranges {lo, hi} of the read store, each in agent order of senders, as one in agent order.
-  local function merged(ranges, visit)
-    if #ranges == 1 or not R.mixed then
-      for r = 1, #ranges do
-        for e = ranges[r][1], ranges[r][2] do visit(e) end
-      end
-      return
-    end
-    local _, _, rfrom = P.inn()
-    local type_of = R.type_of
-    local heads = {}
-    for r = 1, #ranges do heads[r] = ranges[r][1] end
-    local function rank(e) local sender = rfrom[e]; return type_of[sender] * 4294967296 + sender end
-    while true do
-      local best, best_rank = nil, nil
-      for r = 1, #ranges do
-        if heads[r] <= ranges[r][2] then
-          local k = rank(heads[r])
-          if not best or k < best_rank then best, best_rank = r, k end
-        end
-      end
-      if not best then return end
-      local sender = rfrom[heads[best]]
-      local e, hi = heads[best], ranges[best][2]
-      repeat
-        visit(e)
-        e = e + 1
-      until e > hi or rfrom[e] ~= sender
-      heads[best] = e
-    end
   end
 
   local function deliver_broadcast(e, k, sender, bound)
@@ -279,6 +283,116 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
 
   function mail.set_bound(bound) sent_bound = bound end
 
+  -- A message with a delay goes into the calendar: the one for a single agent, or this worker's part
+  -- of a broadcast.
+  local function put_later(e, to, sender, place, tick)
+    local _, _, rfrom = P.inn()
+    local one = later[place]
+    local seq = sequence_of(e, rfrom)
+    if to > 0 then
+      local slot = R.where[to]
+      if slot > 0 then
+        put_off(one.due, to, sender, seq, one.kind, one.body, tick - 1, 0)
+      elseif slot == 0 and R.host_of(to) == me then
+        mail.dead = mail.dead + 1
+      end
+      return
+    end
+    local k = -to
+    local expected = 0
+    for slot = R.base[k] + 1, R.base[k] + R.count[k] do
+      local id = R.ids[slot]
+      if id > sent_bound then break end
+      if id ~= sender then expected = expected + 1 end
+    end
+    mail.dead = mail.dead + lost_of(k, sender)
+    put_off(one.due, to, sender, seq, one.kind, one.body, tick - 1, {sent_bound, expected})
+  end
+
+  -- Messages lo..hi of the read store, in order, to the slots of their recipients here.
+  local function take_range(lo, hi, tick)
+    room_for(hi - lo + 1)
+    local _, rto, rfrom, rshape, rpos = P.inn()
+    local where = R.where
+    local e = lo
+    while e <= hi do
+      local list, slots, k = es, ss, pairs_count
+      -- plain messages in a tight loop; it is left for the others
+      while e <= hi do
+        local to = rto[e]
+        if to < 0 or rshape[e] == 0 then break end
+        local slot = where[to]
+        if slot > 0 then
+          k = k + 1
+          list[k] = e; slots[k] = slot
+        elseif slot == 0 and R.host_of(to) == me then
+          mail.dead = mail.dead + 1
+        end
+        e = e + 1
+      end
+      pairs_count = k
+      if e <= hi then
+        local to, sender = rto[e], rfrom[e]
+        if rshape[e] == 0 then
+          put_later(e, to, sender, rpos[e], tick)
+        else
+          deliver_broadcast(e, -to, sender, sent_bound)
+          mail.dead = mail.dead + lost_of(-to, sender)
+          room_for(hi - e + 1)
+        end
+        e = e + 1
+      end
+    end
+  end
+
+  -- Ranges {lo, hi}, each in agent order of senders, as one in agent order. No sender is in two.
+  local function take_merged(ranges, tick)
+    if #ranges == 1 or not R.mixed then
+      for r = 1, #ranges do take_range(ranges[r][1], ranges[r][2], tick) end
+      return
+    end
+    local _, _, rfrom = P.inn()
+    local type_of = R.type_of
+    local function rank(e)
+      local sender = rfrom[e]
+      return type_of[sender] * 4294967296 + sender
+    end
+    while #ranges > 0 do
+      local best, lowest, next_lowest = 0, math.huge, math.huge
+      for r = 1, #ranges do
+        local k = rank(ranges[r][1])
+        if k < lowest then
+          best, lowest, next_lowest = r, k, lowest
+        elseif k < next_lowest then
+          next_lowest = k
+        end
+      end
+      local lo, hi = ranges[best][1], ranges[best][2]
+      local e = lo
+      while e <= hi and rank(e) < next_lowest do e = e + 1 end
+      take_range(lo, e - 1, tick)
+      if e > hi then table.remove(ranges, best) else ranges[best][1] = e end
+    end
+  end
+
+  -- The mail that waited for this tick; it was sent earlier than what the last tick sent.
+  local function take_day(day)
+    mail.waiting = mail.waiting - day.n / STRIDE
+    for at = 0, day.n - STRIDE, STRIDE do
+      local to, sender, seq, kind = day[at + 1], day[at + 2], day[at + 3], day[at + 4]
+      local body, sent, bound = day[at + 5], day[at + 6], day[at + 7]
+      if to > 0 then
+        local e = append_read(to, sender, own[kind], body, seq, sent)
+        local s = R.where[to]
+        if s > 0 then push(e, s) else mail.dead = mail.dead + 1 end
+      else
+        local e = append_read(to, sender, shared[kind], body, seq, sent)
+        local reached = deliver_broadcast(e, -to, sender, bound[1])
+        mail.dead = mail.dead + bound[2] - reached
+      end
+    end
+  end
+
   -- Everything sent in the last closed tick becomes readable. Idempotent until the next tick runs.
   function mail.open(tick)
     if opened then return end
@@ -287,33 +401,16 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
     local day = calendar[tick]
     mail.sent = mail.sent + P.sent()
     P.swap()
-    local_count = n
     mail.read_main_end = main_end
-    remote_seq, remote_sent = {}, {}
+    if #foreign > 0 then foreign = {} end
+    if next(held_seq) then held_seq, held_sent = {}, {} end
     mail.simple = workers == 1 and not special and not day and (main_end == n or not R.mixed)
-    mail.plain_slots = nil
     if mail.simple then return end
     pairs_count = 0
-    local _, rto, rfrom, rshape, rpos
-    local function refresh() _, rto, rfrom, rshape, rpos = P.inn() end
-    -- the calendar first: it was sent earlier
     if day then
       calendar[tick] = nil
-      mail.waiting = mail.waiting - day.n / STRIDE
-      for at = 0, day.n - STRIDE, STRIDE do
-        local to, sender, seq, kind, body, sent, bound = day[at + 1], day[at + 2], day[at + 3], day[at + 4], day[at + 5], day[at + 6], day[at + 7]
-        if to > 0 then
-          local e = append_read(to, sender, own[kind], body, seq, sent)
-          local s = R.where[to]
-          if s > 0 then push(e, s) else mail.dead = mail.dead + 1 end
-        else
-          local e = append_read(to, sender, shared[kind], body, seq, sent)
-          local reached = deliver_broadcast(e, -to, sender, bound[1])
-          mail.dead = mail.dead + bound[2] - reached
-        end
-      end
+      take_day(day)
     end
-    -- then what the last tick sent, worker by worker and newborns after
     local ranges, newborn = {}, {}
     for w = 0, workers - 1 do
       if w == me then
@@ -329,52 +426,9 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
         end
       end
     end
-    arrived = {}
+    if #arrived > 0 then arrived = {} end
     for r = 1, #newborn do ranges[#ranges + 1] = newborn[r] end
-    refresh()
-    local where = R.where
-    local previous, seq = 0, 0
-    merged(ranges, function(e)
-      local to, sender = rto[e], rfrom[e]
-      local here = e <= n
-      if here then
-        if sender == previous then seq = seq + 1 else previous = sender; seq = 1 end
-      end
-      local s = rshape[e]
-      if s == 0 then
-        local one = later[rpos[e]]
-        local number = here and seq or remote_seq[e]
-        if to > 0 then
-          local slot = where[to]
-          if slot > 0 then
-            put_off(one.due, to, sender, number, one.kind, one.body, tick - 1, 0)
-          elseif slot == 0 and R.host_of(to) == me then
-            mail.dead = mail.dead + 1
-          end
-        else
-          local k = -to
-          local expected = 0
-          local from = R.base[k]
-          for slot = from + 1, from + R.count[k] do
-            local id = R.ids[slot]
-            if id > sent_bound then break end
-            if id ~= sender then expected = expected + 1 end
-          end
-          mail.dead = mail.dead + lost_of(k, sender)
-          put_off(one.due, to, sender, number, one.kind, one.body, tick - 1, {sent_bound, expected})
-        end
-      elseif to > 0 then
-        local slot = where[to]
-        if slot > 0 then
-          push(e, slot)
-        elseif slot == 0 and R.host_of(to) == me then
-          mail.dead = mail.dead + 1
-        end
-      else
-        deliver_broadcast(e, -to, sender, sent_bound)
-        mail.dead = mail.dead + lost_of(-to, sender)
-      end
-    end)
+    take_merged(ranges, tick)
     for j = #later, 1, -1 do later[j] = nil end
   end
 

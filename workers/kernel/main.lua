@@ -691,7 +691,7 @@ function K.step(tick)
     run_one(tick)
     world.mail.removed({})
     local n = world.plan.sent_count()
-    local result = {tick = tick, out = {}, batches = world.mail.export(1, n, tick)}
+    local result = {tick = tick, out = {}, batches = world.mail.export(1, n)}
     local removals, spawns = world.removals, world.spawns
     if #removals > 0 or #spawns > 0 then
       world.removals, world.spawns = {}, {}
@@ -730,7 +730,7 @@ function K.close(tick, placement, ...)
     local before = world.plan.sent_count()
     apply(removals, ordered(spawns), codec.decode(placement, 1))
     check_guards()
-    local result = {tick = tick, out = {}, batches = world.mail.export(before + 1, world.plan.sent_count(), tick)}
+    local result = {tick = tick, out = {}, batches = world.mail.export(before + 1, world.plan.sent_count())}
     result.partials = partial_bytes(tick)
     end_of_tick()
     return result

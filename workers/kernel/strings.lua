@@ -6,7 +6,7 @@ local meter, values, pattern = deps.meter, deps.values, deps.pattern
 local fail, charge = meter.fail, meter.charge
 local as_string, as_whole, reserve, text = values.as_string, values.as_whole, values.reserve, values.text
 local MAX_STRING, MAX_VALUES = values.MAX_STRING, values.MAX_VALUES
-local type, select, unpack = type, select, unpack or table.unpack
+local type, select = type, select
 local raw_sub, raw_byte, raw_char, raw_find = string.sub, string.byte, string.char, string.find
 local raw_rep, raw_reverse, raw_lower, raw_upper = string.rep, string.reverse, string.lower, string.upper
 local raw_gsub, concat = string.gsub, table.concat
@@ -60,10 +60,10 @@ end
 
 
 function M.char(...)
-  local n = select("#", ...)
-  charge(n / 64)
+  local n, codes = select("#", ...), {...}
+  charge(n / 16)
   for i = 1, n do
-    local c = as_whole((select(i, ...)), i, "char")
+    local c = as_whole(codes[i], i, "char")
     if c < 0 or c > 255 then fail("bad argument #" .. i .. " to 'char' (value out of range)") end
   end
   return (raw_char(...))
