@@ -174,7 +174,7 @@ def find_coordinators() -> list[str]:
 
 @contextmanager
 def embedded_coordinator(
-    log_level: str = "warning", deadline_s: float | None = None
+    log_level: str = "warning", deadline_s: float | None = None, worker_module: str | None = None
 ) -> Iterator[Client]:
     """A coordinator of one's own, and a client of it (more: ``Client(client.endpoint)``).
 
@@ -194,6 +194,8 @@ def embedded_coordinator(
         command += ["--dir", str(directory), "--log-level", log_level]
         if deadline_s is not None:
             command += ["--deadline", str(deadline_s)]
+        if worker_module is not None:
+            command += ["--worker-module", worker_module]
         process = subprocess.Popen(
             command,
             stdin=owned,

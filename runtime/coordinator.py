@@ -46,6 +46,7 @@ from runtime.supervisor import State, Supervisor, Worker
 from runtime.transport import Oversized, Waiter, listen
 
 DEADLINE_S: Final = 30.0
+WORKER_MODULE: Final = "workers.worker"
 _UNLOAD_S: Final = 10.0
 _BURST: Final = 64
 """Answers taken in a row before clients are looked at again."""
@@ -58,14 +59,16 @@ _TOP_UP_S: Final = 0.5
 class Coordinator:
     """Sockets, worker processes and jobs of one coordinator process."""
 
-    def __init__(self, directory: Path, settings: Settings, log: Log, log_level: str) -> None:
+    def __init__(
+        self, directory: Path, settings: Settings, log: Log, log_level: str, worker_module: str
+    ) -> None:
         self._log = log
         self._settings = settings
         self._stopping = False
         self._from_workers = listen(private.endpoint_of(directory, private.WORKERS))
         self._from_clients = listen(private.endpoint_of(directory, private.CLIENTS), MAX_REQUEST)
         endpoint = private.endpoint_of(directory, private.WORKERS)
-        self._supervisor = Supervisor(directory, endpoint, log, log_level)
+        self._supervisor = Supervisor(directory, endpoint, log, log_level, worker_module)
         self._staff = Staff(self._supervisor, log)
         self._desk = Desk(private.endpoint_of(directory, private.CLIENTS), settings, log)
         self._alarm = 0.0
@@ -374,6 +377,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--dir", type=Path, help="private directory (default: a new one)")
     parser.add_argument("--log-level", choices=LEVELS, default="warning")
     parser.add_argument("--deadline", type=_positive, metavar="SECONDS", help="for one answer")
+    parser.add_argument(
+        "--worker-module",
+        default=WORKER_MODULE,
+        metavar="MODULE",
+        help="what a worker process runs (default: %(default)s)",
+    )
     parser.add_argument("--owned", action="store_true", help="end when standard input closes")
     options = parser.parse_args(arguments)
     log = Log("coordinator", options.log_level)
@@ -388,7 +397,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             log.write("info", "swept", directory=str(swept))
         settings = Settings(usable_cores(), machine_memory(), deadline)
         with private.held_directory(options.dir) as directory:
-            coordinator = Coordinator(directory, settings, log, options.log_level)
+            coordinator = Coordinator(
+                directory, settings, log, options.log_level, options.worker_module
+            )
             asked_to_stop.append(coordinator)
             try:
                 private.write_card(directory)

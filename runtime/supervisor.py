@@ -95,11 +95,14 @@ class Worker:
 class Supervisor:
     """Every worker process of a coordinator."""
 
-    def __init__(self, directory: Path, endpoint: str, log: Log, log_level: str) -> None:
+    def __init__(
+        self, directory: Path, endpoint: str, log: Log, log_level: str, module: str
+    ) -> None:
         self._directory = directory
         self._endpoint = endpoint
         self._log = log
         self._log_level = log_level
+        self._module = module
         self._workers: list[Worker] = []
         self._started = 0
 
@@ -122,7 +125,7 @@ class Supervisor:
         token = secrets.token_hex(16)
         crumb = self._directory / f"w{self._started}.crumb"
         crumb.write_bytes(bytes(CRUMB_BYTES))
-        command = [sys.executable, *module_command("workers.worker")]
+        command = [sys.executable, *module_command(self._module)]
         command += ["--connect", self._endpoint, "--token", token, "--crumb", str(crumb)]
         command += ["--log-level", self._log_level]
         try:

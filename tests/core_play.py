@@ -15,6 +15,7 @@ from runtime.protocol import (
     Loaded,
     ModelSpec,
     ParameterSpec,
+    Settled,
     Stepped,
     TypeSpec,
 )
@@ -54,7 +55,7 @@ def simulation(workers: int, *, metrics: bool = False) -> Simulation:
 
 def stepped(worker: int, tick: int, **fields: object) -> Stepped:
     """A worker's answer about a tick, of this epoch."""
-    return Stepped(worker=worker, epoch=EPOCH, tick=tick, **{"agents": [2, 2], **fields})
+    return Stepped(worker=worker, tick=tick, **{"epoch": EPOCH, "agents": [2, 2], **fields})
 
 
 def all_answer(sim: Simulation, *answers: Answer, now: float = 0.0) -> list[Effect]:
@@ -75,6 +76,8 @@ def created(workers: int, *, metrics: bool = False) -> Simulation:
         sim.workers_ready([100 + w for w in range(workers)], 0.0)
     all_answer(sim, *(Loaded(worker=w, epoch=EPOCH, vm="luajit21") for w in range(workers)))
     all_answer(sim, *(stepped(w, 0) for w in range(workers)))
+    if metrics and workers > 1:
+        all_answer(sim, *(Settled(worker=w, epoch=EPOCH, tick=0) for w in range(workers)))
     return sim
 
 

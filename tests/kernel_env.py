@@ -14,8 +14,8 @@ VMS = ("luajit", "lua52")
 _MODULES = {"luajit": lupa.luajit21, "lua52": lupa.lua52}
 _ERRORS = {"luajit": lupa.luajit21.LuaError, "lua52": lupa.lua52.LuaError}
 _DEPS = {
-    "luajit": b'{vm = "luajit", ffi = require("ffi"), bit = require("bit")}',
-    "lua52": b'{vm = "lua52", bit32 = bit32}',
+    "luajit": b'{vm = "luajit", ffi = require("ffi"), bit = require("bit"), fuel = {n = 1000000}}',
+    "lua52": b'{vm = "lua52", bit32 = bit32, fuel = {n = 1000000}}',
 }
 _LOAD = b"""
 function(source, name, deps)
@@ -30,16 +30,21 @@ class Kernel:
     Modules see those loaded before them in ``deps`` under their names, as in the worker.
     """
 
-    def __init__(self, vm: str, *names: str) -> None:
+    def __init__(self, vm: str, *names: str, max_memory: int = 0) -> None:
         self.vm = vm
         self.error = _ERRORS[vm]
-        self.lua = _MODULES[vm].LuaRuntime(encoding=None, register_eval=False)
+        self.lua = _MODULES[vm].LuaRuntime(
+            encoding=None, register_eval=False, max_memory=max_memory
+        )
         self.deps = self.lua.eval(_DEPS[vm])
         self._compiled: dict[str, Any] = {}
-        load = self.lua.eval(_LOAD)
+        self._load = self.lua.eval(_LOAD)
         for name in names:
-            source = (KERNEL / f"{name}.lua").read_bytes()
-            self.deps[name.encode()] = load(source, name.encode(), self.deps)
+            self.load(name)
+
+    def load(self, name: str) -> None:
+        source = (KERNEL / f"{name}.lua").read_bytes()
+        self.deps[name.encode()] = self._load(source, name.encode(), self.deps)
 
     def __getitem__(self, name: str) -> Any:
         return self.deps[name.encode()]

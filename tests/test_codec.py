@@ -23,7 +23,7 @@ def kernel(request: pytest.FixtureRequest) -> Kernel:
 
 @pytest.fixture(scope="module")
 def kernels() -> list[Kernel]:
-    return [Kernel(vm, "buffer", "codec") for vm in VMS]
+    return [Kernel(vm, "buffer", "codec", "exact", "aggregate") for vm in VMS]
 
 
 REWRITE = """
@@ -509,7 +509,7 @@ def test_numbers_are_sorted_alike_on_both_vms(kernels, numbers):
             local s, n = ...
             local t = {}
             deps.codec.read_column(s, 1, t, 1)
-            deps.buffer.sort(t, n)
+            deps.aggregate.sort(t, n)
             local w = deps.codec.writer()
             w:f64s(t, 1, n)
             return w:result()

@@ -38,14 +38,20 @@ def draws(seed: int, agent: int, tick: int, count: int) -> list[float]:
     return [((a >> 5) * 2**26 + (b >> 6)) / 2**53 for a, b in words]
 
 
+def streams(vm: str) -> Kernel:
+    kernel = Kernel(vm, "meter", "random")
+    kernel.function("deps.length = function(list) return #list end")()
+    return kernel
+
+
 @pytest.fixture(scope="module", params=VMS)
 def kernel(request: pytest.FixtureRequest) -> Kernel:
-    return Kernel(request.param, "random")
+    return streams(request.param)
 
 
 @pytest.fixture(scope="module")
 def kernels() -> list[Kernel]:
-    return [Kernel(vm, "random") for vm in VMS]
+    return [streams(vm) for vm in VMS]
 
 
 STREAM = """
@@ -196,14 +202,14 @@ def moments(kernel: Kernel, call: str, count: int = 6000) -> tuple[float, float]
 )
 def test_distributions_have_their_mean_and_variance(call, mean, variance):
     # Five standard errors of the mean; the variance of a variance is larger for long tails.
-    got_mean, got_variance = moments(Kernel("luajit", "random"), call)
+    got_mean, got_variance = moments(streams("luajit"), call)
     assert abs(got_mean - mean) < 5 * math.sqrt(variance / 6000)
     if mean < 1e6:  # above, the sum of squares has too few digits
         assert got_variance == pytest.approx(variance, rel=0.12)
 
 
 def test_poisson_follows_its_law_on_both_sides_of_the_change_of_method():
-    histogram = Kernel("luajit", "random").function("""
+    histogram = streams("luajit").function("""
         local mean, count = ...
         local R = deps.random.new()
         R.at(3, 1)
@@ -245,8 +251,8 @@ def test_shuffle_gives_every_order_and_returns_the_list_it_changed(kernel):
 
 def test_choice_uses_the_length_that_agents_see(kernel):
     ok = kernel.function("""
-        local host = {length = function(list) return getmetatable(list).__count end}
-        local R = deps.random.new(host)
+        local function length(list) return getmetatable(list).__count end
+        local R = deps.random.new({length = length, meter = deps.meter})
         R.at(1, 1) R.arm(1)
         local list = setmetatable({}, {__count = 5, __index = function(_, k) return k * 10 end})
         local x = R.choice(list)
@@ -256,14 +262,14 @@ def test_choice_uses_the_length_that_agents_see(kernel):
 
 
 def test_shuffle_takes_fuel_for_its_length(kernel):
-    charged = kernel.function("""
-        local total = 0
-        local R = deps.random.new({charge = function(n) total = total + n end})
+    spent = kernel.function("""
+        local R = deps.random.new()
         R.at(1, 1) R.arm(1)
+        local before = deps.fuel.n
         R.shuffle({1, 2, 3, 4})
-        return total
+        return before - deps.fuel.n
     """)()
-    assert charged == 4
+    assert spent == 4
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from typing import Final
 
 from runtime.protocol import TypeSpec
+from workers.broken import CompileText, blank_broken, names_of
+from workers.findings import Findings
+from workers.foreign import lowered, scan
 from workers.names import HOOKS
 from workers.scope import Scopes, Use, resolve
 from workers.syntax import (
+    MAX_DEPTH,
     Node,
     Tree,
     arguments,
@@ -17,6 +23,8 @@ from workers.syntax import (
     string_value,
     to_bytes_text,
 )
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 @dataclass
@@ -41,29 +49,98 @@ class Spawned:
 
 
 @dataclass
+class Named:
+    """A place where a name is written as text: ``agents("wolf")``, ``record("price", x)``."""
+
+    name: str | None
+    node: Node
+
+
+@dataclass
 class AgentFile:
-    """``handlers`` maps a kind to where its handler is named; ``hooks`` likewise ``init``, ``step``."""
+    """``handlers`` maps a kind to where its handler is named; ``hooks`` likewise ``init`` and
+    ``step``. ``whole`` is false where a part did not parse; ``declared`` and ``lost_kinds`` are what
+    that part seems to define and to handle."""
 
     spec: TypeSpec
     tree: Tree
     scopes: Scopes
+    findings: Findings
+    whole: bool = True
+    declared: frozenset[str] = frozenset()
+    lost_kinds: frozenset[str] = frozenset()
     handlers: dict[str, Node] = field(default_factory=dict)
     hooks: dict[str, Node] = field(default_factory=dict)
     sent: list[Sent] = field(default_factory=list)
     spawned: list[Spawned] = field(default_factory=list)
-    records: dict[str, Node] = field(default_factory=dict)
+    listed: list[Named] = field(default_factory=list)
+    records: list[Named] = field(default_factory=list)
     uses_message: bool = False
 
     @property
     def kinds(self) -> set[str]:
         return set(self.handlers) | {one.kind for one in self.sent if one.kind is not None}
 
+    def error(self, node: Node, code: str, message: str, hint: str = "") -> None:
+        self.findings.error(self.tree, node, code, message, hint)
 
-def read_agent_file(spec: TypeSpec) -> AgentFile:
-    """Parse a type's script and collect its facts."""
-    tree = parse(to_bytes_text(spec.source))
-    scopes = resolve(tree)
-    file = AgentFile(spec, tree, scopes)
+    def warning(self, node: Node, code: str, message: str, hint: str = "") -> None:
+        self.findings.warning(self.tree, node, code, message, hint)
+
+    def text(self, node: Node) -> str:
+        """The node as written."""
+        raw = self.tree.slice(node)
+        return raw if raw.isascii() else from_bytes_text(raw)
+
+
+def read_agent_file(spec: TypeSpec, compile_text: CompileText | None = None) -> AgentFile:
+    """Parse a type's script, report what does not parse, and collect the facts of the rest."""
+    source = to_bytes_text(spec.source)
+    findings = Findings(spec.file, source)
+    scanned = scan(_cleaned(source, findings))
+    for idiom in scanned.idioms:
+        line = source.count("\n", 0, idiom.start) + 1
+        column = idiom.start - (source.rfind("\n", 0, idiom.start) + 1)
+        findings.at(line, column, idiom.end - idiom.start, "idiom", idiom.message, idiom.hint)
+    tree = parse(scanned.repaired)
+    declared, lost_kinds, whole = set(scanned.declared), set[str](), True
+    if tree.depth > MAX_DEPTH:
+        message = f"the script is nested {tree.depth} levels deep; at most {MAX_DEPTH} are read"
+        findings.at(1, 0, 1, "depth", message, "split long expressions and deep blocks")
+        tree, whole = parse(""), False
+    elif tree.broken or (
+        compile_text is not None
+        and compile_text(from_bytes_text(lowered(scanned)), f"@{spec.file}") is not None
+    ):
+        text, lost = blank_broken(scanned, tree, findings, compile_text)
+        names, lost_kinds = names_of(lost)
+        declared |= names
+        tree, whole = parse(text), False
+        if tree.broken:
+            tree = parse("")
+    file = AgentFile(
+        spec, tree, resolve(tree), findings, whole, frozenset(declared), frozenset(lost_kinds)
+    )
+    _collect(file)
+    return file
+
+
+def _cleaned(source: str, findings: Findings) -> str:
+    """The source without a byte order mark, and with control characters reported and blanked."""
+    if source.startswith("\xef\xbb\xbf"):
+        source = "   " + source[3:]
+    match = _CONTROL.search(source)
+    if match is None:
+        return source
+    line = source.count("\n", 0, match.start()) + 1
+    column = match.start() - (source.rfind("\n", 0, match.start()) + 1)
+    message = f"control character {ord(match.group()):#04x} in the script: it must be plain text"
+    findings.at(line, column, 1, "text", message, "scripts are Lua source, not bytecode; remove it")
+    return _CONTROL.sub(" ", source)
+
+
+def _collect(file: AgentFile) -> None:
+    tree, scopes = file.tree, file.scopes
     for use in scopes.writes:
         name = tree.slice(use.node)
         if use.node.var is None and use.function.is_file and name in HOOKS:
@@ -77,7 +154,6 @@ def read_agent_file(spec: TypeSpec) -> AgentFile:
             file.uses_message = True
     for use in scopes.calls:
         _collect_call(file, use)
-    return file
 
 
 def handler_kind(tree: Tree, target: Node) -> str | None:
@@ -116,7 +192,6 @@ def _collect_call(file: AgentFile, use: Use) -> None:
         fields = keyed_fields(tree, second) if second and second.type == "table_constructor" else []
         keys = [key for key, _ in fields if key is not None]
         file.spawned.append(Spawned(call, literal(tree, first), first, keys))
-    elif name == "record":
-        recorded = literal(tree, first)
-        if recorded is not None and first is not None:
-            file.records.setdefault(recorded, first)
+    elif name in ("agents", "record") and first is not None:
+        named = file.listed if name == "agents" else file.records
+        named.append(Named(literal(tree, first), first))

@@ -1,8 +1,9 @@
 """Syntax errors: the VM's words, the place, and the cure.
 
-A VM stops at its first error, and a forgotten ``end`` makes it complain at the end of the file. So a file
-that does not compile is compiled again in *segments*, from one top-level function or local to the next:
-each segment has an error of its own, and a forgotten ``end`` is reported in the function that lacks it.
+A VM stops at its first error, and a forgotten ``end`` makes it complain at the end of the file. So a
+file that does not compile is compiled again in *segments*, from one top-level function or local to
+the next: each segment has an error of its own, and a forgotten ``end`` is reported in the function
+that lacks it.
 """
 
 from __future__ import annotations
@@ -23,14 +24,17 @@ CompileText = Callable[[str, str], str | None]
 _SAID: Final = re.compile(r"^.*?:(\d+): (.*)$", re.DOTALL)
 _NEAR: Final = re.compile(r" near '?(.*?)'?$", re.DOTALL)
 _OPENERS: Final = frozenset({"function", "if", "do", "repeat"})
-_PLACEHOLDER: Final = re.compile(r"__[A-Z]")
 
 _HINTS: Final[tuple[tuple[str, str, str], ...]] = (
     # (pattern of the VM's reason, pattern of the source line or "", what to write)
     (r"near '='$", r"\b(?:if|elseif|while|until)\b", "compare with ==; = only assigns"),
     (r"near '[{}]'", "", "blocks are written then … end, do … end, not with braces"),
     (r"near ':'|near '\)'|near '['\"]", r"[{,]\s*[\"'\w]+\s*:", "in a table write {name = value}"),
-    (r"near ':'|unexpected symbol|expected", r":\s*(?:--.*)?$", "no colon: then, do, function … end"),
+    (
+        r"near ':'|unexpected symbol|expected",
+        r":\s*(?:--.*)?$",
+        "no colon: then, do, function … end",
+    ),
     (r"'then' expected", "", "write if condition then … end"),
     (r"'do' expected", "", "write while condition do … end, for i = 1, n do … end"),
     (r"'=' or 'in' expected", "", "write for i = 1, n do … end, or for i, x in ipairs(t) do … end"),
@@ -39,10 +43,18 @@ _HINTS: Final[tuple[tuple[str, str, str], ...]] = (
     (r"unfinished string", "", "close the quote on the same line, or write [[…]]"),
     (r"unfinished long", "", "close it with ]]"),
     (r"invalid escape", "", r"write \\ for a backslash"),
-    (r"'<?eof>?' expected near 'end'", "", "there is one end too many, or a then or do is missing above"),
+    (
+        r"'<?eof>?' expected near 'end'",
+        "",
+        "there is one end too many, or a then or do is missing above",
+    ),
     (r"'<?eof>?' expected", "", "a block above ends too early: count its end words"),
     (r"undefined label|no visible label", "", "write ::continue:: as the last line of the loop"),
-    (r"jumps into the scope", "", "put the label last in its block, or locals between into do … end"),
+    (
+        r"jumps into the scope",
+        "",
+        "put the label last in its block, or locals between into do … end",
+    ),
     (r"break.*outside|no loop to break", "", "break stands only inside a loop; leave with return"),
     (r"outside a vararg", "", "name the parameters, or write function f(...)"),
     (r"ambiguous syntax", "", "put the ( on the line of the function, or a ; before it"),
@@ -197,7 +209,9 @@ def _inside(scanned: Scan, segment: _Segment) -> list[Token]:
 
 def _has_else_if(scanned: Scan, segment: _Segment) -> bool:
     listed = _inside(scanned, segment)
-    return any(a.text == "else" and b.text == "if" for a, b in zip(listed, listed[1:], strict=False))
+    return any(
+        a.text == "else" and b.text == "if" for a, b in zip(listed, listed[1:], strict=False)
+    )
 
 
 def _unclosed(scanned: Scan, segment: _Segment) -> Token | None:
@@ -238,8 +252,3 @@ def names_of(lost: list[Token]) -> tuple[set[str], set[str]]:
         if first.text == "on" and second.text == "." and third.kind == "name":
             kinds.add(third.text)
     return names, kinds
-
-
-def mentions_placeholder(said: str) -> bool:
-    """Whether the VM speaks of a name that only rewriting put there."""
-    return _PLACEHOLDER.search(said) is not None

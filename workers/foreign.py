@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from workers.names import KEYWORDS
-from workers.syntax import STRING
+from workers.syntax import STRING, from_bytes_text
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,11 @@ _TOKEN: Final = re.compile(
     rf"(?P<skip>--\[(?P<c>=*)\[.*?\](?P=c)\]|--[^\n]*)"
     r"|(?P<block>/\*.*?\*/)"
     rf"|(?P<string>{STRING})"
-    r"|(?P<name>[A-Za-z_]\w*)"
+    r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
     r"|(?P<number>0[xX](?:[pP][+-]?\d+|[\w.])*|\.?\d(?:[eE][+-]?\d+|[\w.])*)"
+    r"|(?P<letters>[\x80-\xff]+)"
     r"|(?P<op>===|!==|\.\.\.|\.\.=|\*\*=?|<<=|>>=|//=|\|\|=|&&=|\?\?=?"
-    r"|[-+*/%^&|]=|\+\+|&&|\|\||!=|=>|->|<>|::|==|~=|<=|>=|<<|>>|//|\.\.|[^\s\w])",
+    r"|[-+*/%^&|]=|\+\+|&&|\|\||!=|=>|->|<>|::|==|~=|<=|>=|<<|>>|//|\.\.|[^\sA-Za-z0-9_])",
     re.DOTALL,
 )
 _NUMBER: Final = re.compile(
@@ -62,7 +63,7 @@ _NOT_ENDING: Final = KEYWORDS - {"end", "nil", "true", "false", "break"}
 
 @dataclass(frozen=True)
 class Token:
-    """``kind`` is name, number, string, block (a C comment) or op."""
+    """``kind`` is name, number, string, op, block (a C comment) or letters (not ASCII)."""
 
     kind: str
     text: str
@@ -115,6 +116,8 @@ class _Scanner:
                 self.name(at, token)
             elif token.kind == "number":
                 self.number(token)
+            elif token.kind == "letters":
+                self.letters(token)
             elif token.kind == "block":
                 self.report(token, "/* */ is not Lua", "write -- for a comment, or --[[ … ]]")
                 self.blank(token.start, token.end)
@@ -290,6 +293,16 @@ class _Scanner:
             self.report(token, f"{word} is not Lua", "write function name(a, b) … end")
         elif word in _ELSEIF:
             self.report(token, f"{word} is not Lua", "write elseif … then")
+
+    def letters(self, token: Token) -> None:
+        shown = from_bytes_text(token.text)
+        quotes = any(letter in "“”‘’„«»" for letter in shown)
+        self.report(
+            token,
+            f"{shown} stands outside a text",
+            'write plain quotes: " or \'' if quotes else "names consist of a-z, A-Z, 0-9 and _",
+        )
+        self.patch(token, "_" * len(token.text))
 
     def number(self, token: Token) -> None:
         text = token.text

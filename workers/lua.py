@@ -20,7 +20,7 @@ KERNEL: Final = Path(__file__).parent / "kernel"
 
 _BOOT_LUA: Final = b"""
 return function(vm, sources, crumb_address)
-  local load, error, require, jit = load, error, require, jit
+  local load, error, require, jit, ipairs = load, error, require, jit, ipairs
   local D = {vm = vm}
   if vm == "luajit" then
     D.ffi, D.bit = require("ffi"), require("bit")
@@ -45,15 +45,12 @@ return function(vm, sources, crumb_address)
   D.random_module = module("random")
   D.rng = D.random_module.new(D)
   D.random = D.rng
-  D.limits = {}
-  D.meter = module("meter")
-  D.values = module("values")
-  D.order = module("order")
-  D.pattern = module("pattern")
-  D.strings = module("strings")
-  D.sandbox = module("sandbox")
-  D.length = D.sandbox.rt.L
-  D.guard = module("guard")
+  for _, name in ipairs({"meter", "values", "order", "operators", "base", "pattern", "format", "strings",
+    "tables", "maths", "sandbox", "guard"}) do
+    D[name] = module(name)
+  end
+  -- the random streams serve agents, so they count as agents do and charge as the library does
+  D.length, D.charge = D.sandbox.rt.L, D.sandbox.charge
   D.plan = module("plan")
   D.roster = module("roster")
   D.mail = module("mail")

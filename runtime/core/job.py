@@ -45,7 +45,12 @@ class Loss(Struct, frozen=True):
 
 
 class OrderRefused(Exception):
-    """A worker refused the order of this round; nothing was changed there."""
+    """A worker refused the order of this round, for the reason that is ``str()``; nothing was
+    changed there."""
+
+    def __init__(self, worker: int, reason: str) -> None:
+        super().__init__(reason)
+        self.worker = worker
 
 
 class Job(ABC):
@@ -62,7 +67,8 @@ class Job(ABC):
         self._barrier = Barrier(epoch)
         self._flow: Flow | None = None
         self._wants_workers = False
-        self._refused = ""
+        self._refusal: OrderRefused | None = None
+        """The refusal of the open round; of several, the lowest worker's."""
         self._out: list[Effect] = []
 
     # --- called by the shell -------------------------------------------------------------------
@@ -86,8 +92,10 @@ class Job(ABC):
         if reason:
             return [RefuseAnswer(worker, reason)]
         assert isinstance(answer, Answer)
-        if type(answer) is Refused and not self._refused:
-            self._refused = f"worker {worker}: {answer.reason}"
+        if type(answer) is Refused:
+            first = self._refusal
+            if first is None or worker < first.worker:
+                self._refusal = OrderRefused(worker, answer.reason)
         if not barrier.add(worker, answer, blobs):
             return []
         self._resume(barrier.close())
@@ -175,9 +183,9 @@ class Job(ABC):
         try:
             if arrived is None:
                 next(flow)
-            elif self._refused:
-                reason, self._refused = self._refused, ""
-                flow.throw(OrderRefused(reason))
+            elif self._refusal is not None:
+                refusal, self._refusal = self._refusal, None
+                flow.throw(refusal)
             else:
                 flow.send(arrived)
         except StopIteration:
@@ -185,7 +193,7 @@ class Job(ABC):
             self._idle()
         except OrderRefused as refused:
             self._abandon()
-            self._broken(f"a worker refused an order: {refused}")
+            self._broken(f"worker {refused.worker} refused an order: {refused}")
 
     def _abandon(self) -> None:
         """Drop the flow and what it waits for."""
@@ -194,7 +202,7 @@ class Job(ABC):
             flow.close()
         self._barrier.abandon()
         self._wants_workers = False
-        self._refused = ""
+        self._refusal = None
 
     def _flush(self) -> list[Effect]:
         out, self._out = self._out, []

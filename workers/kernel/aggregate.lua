@@ -7,14 +7,14 @@
 --   write(w, state), read(s, pos) -> state, next
 --   value(state)         over nobody: 0 for count and sum, else nil
 --
--- A loop over many agents takes `adders[op]` once; compiled, sum and mean cost 1-2 ns an agent for whole numbers and 7 for
--- other ones, var 4 and 13. Whole numbers may be summed plainly below 2^53 and
--- given to `add_subtotal`.
+-- A loop over many agents takes `adders[op]` once. Compiled, sum and mean cost 1 to 6 ns an agent for whole numbers
+-- and about 6 for others, var 4 to 20, gini and quantile about 60. Whole numbers may also be summed plainly while
+-- the subtotal is below 2^53, and given to `add_subtotal`.
 
 local deps = ...
 local buffer, codec, exact = deps.buffer, deps.codec, deps.exact
 
-local error, floor, sort, sqrt, tostring, type = error, math.floor, buffer.sort, math.sqrt, tostring, type
+local error, floor, sqrt, tostring, type = error, math.floor, math.sqrt, tostring, type
 local add_exact, add_product, mean_of, value_of = exact.add, exact.add_product, exact.mean, exact.value
 local NAN = 0 / 0
 
@@ -104,6 +104,73 @@ function M.add_subtotal(state, subtotal, n)
 end
 
 -- Columns ----------------------------------------------------------------------------------------------------
+
+-- Puts list[1..n], numbers without NaN, in ascending order.
+local sort
+
+if deps.vm == "luajit" then
+  local band, bnot, bxor, rshift = deps.bit.band, deps.bit.bnot, deps.bit.bxor, deps.bit.rshift
+  local i32, table_sort = buffer.i32, table.sort
+  local view = deps.ffi.new("union { double d; int32_t i[2]; }")
+
+  -- A radix sort by bytes, lowest first, of the doubles' bit patterns, with the sign turned so that they order
+  -- as unsigned integers. Passes in which all bytes are equal are left out, so small whole numbers need
+  -- two or three of the eight. (A compiled merge sort took 135 ns a number at 100 000; table.sort 210.)
+  function sort(list, n)
+    if n < 48 then return table_sort(list) end
+    local a, b = i32(2 * n), i32(2 * n)
+    local counts = i32(2048)
+    for i = 0, n - 1 do
+      view.d = list[i + 1]
+      local low, high = view.i[0], view.i[1]
+      if high < 0 then
+        low, high = bnot(low), bnot(high)
+      else
+        high = bxor(high, -2147483648)
+      end
+      a[2 * i], a[2 * i + 1] = low, high
+      for k = 0, 3 do
+        local at = k * 256 + band(rshift(low, k * 8), 255)
+        counts[at] = counts[at] + 1
+        at = at - band(rshift(low, k * 8), 255) + 1024 + band(rshift(high, k * 8), 255)
+        counts[at] = counts[at] + 1
+      end
+    end
+    for pass = 0, 7 do
+      local base, word, shift = pass * 256, pass < 4 and 0 or 1, pass % 4 * 8
+      if counts[base + band(rshift(a[word], shift), 255)] < n then
+        local start = 0
+        for k = base, base + 255 do
+          local count = counts[k]
+          counts[k] = start
+          start = start + count
+        end
+        for i = 0, 2 * n - 2, 2 do
+          local k = base + band(rshift(a[i + word], shift), 255)
+          local at = counts[k] * 2
+          counts[k] = counts[k] + 1
+          b[at], b[at + 1] = a[i], a[i + 1]
+        end
+        a, b = b, a
+      end
+    end
+    for i = 0, n - 1 do
+      local low, high = a[2 * i], a[2 * i + 1]
+      if high < 0 then
+        high = bxor(high, -2147483648)
+      else
+        low, high = bnot(low), bnot(high)
+      end
+      view.i[0], view.i[1] = low, high
+      list[i + 1] = view.d
+    end
+  end
+else
+  local table_sort = table.sort
+
+  function sort(list) table_sort(list) end
+end
+M.sort = sort
 
 -- Ascending; NaNs cannot be ordered, so they are taken out and remembered by the flag `nan`.
 local function sort_column(state)

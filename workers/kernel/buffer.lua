@@ -1,32 +1,32 @@
--- Flat arrays of numbers, and the growing byte buffer that the codec writes to: FFI memory on LuaJIT, plain
--- tables and strings elsewhere. Both give the same bytes.
+-- Flat arrays of numbers, and bytes: the growing buffer that the codec writes to, and the numbers it reads from
+-- strings. FFI memory on LuaJIT, plain tables and strings elsewhere; both give the same bytes.
 --
 -- Arrays are indexable 0..n and start with zeros, so the same loops run on both VMs, whether they count
 -- from 0 or from 1. FFI arrays are not bounds-checked: whoever indexes one owns the proof.
 --
--- `sort(list, n)` puts list[1..n], numbers without NaN, in ascending order.
+-- Reading is by functions of (string, position); what does not fit raises a string with the place.
 --
 -- `sink()` makes a writer of msgpack tokens (headers, strings, numbers) and raw blocks; codec.lua puts whole
 -- values on top. msgpack is big-endian; raw blocks (`u32`, `i32s`, `f64s`) are little-endian, as memory is.
 
 local deps = ...
 
-local concat, sort = table.concat, table.sort
-local assert, floor, setmetatable = assert, math.floor, setmetatable
+local byte, concat, sub = string.byte, table.concat, string.sub
+local assert, error, floor, huge, setmetatable = assert, error, math.floor, math.huge, setmetatable
 
 local TWO32, TWO53 = 4294967296, 9007199254740992
+local NAN = 0 / 0
 
 local M = {}
 
--- Methods of a sink. Each VM defines: reset length result raw byte2 (internal) int float str bin
--- array map reference u32 i32s f64s.
+-- Methods of a sink: reset length result; int float num str bin null bool array map reference; raw u32 i32s f64s.
 local Sink = {}
 Sink.__index = Sink
 M.Sink = Sink
 
 if deps.vm == "luajit" then
   local ffi, bit = deps.ffi, deps.bit
-  local band, bnot, bswap, bxor, rshift, tobit = bit.band, bit.bnot, bit.bswap, bit.bxor, bit.rshift, bit.tobit
+  local band, bswap, rshift, tobit = bit.band, bit.bswap, bit.rshift, bit.tobit
   local cast, copy, str = ffi.cast, ffi.copy, ffi.string
 
   assert(ffi.abi("le"), "the codec needs a little-endian machine")
@@ -40,59 +40,6 @@ if deps.vm == "luajit" then
   function M.i32(n) return i32_array(n + 1) end
 
   function M.f64(n) return f64_array(n + 1) end
-
-  -- A radix sort by bytes, lowest first, of the doubles' bit patterns, with the sign turned so that they order
-  -- as unsigned integers. Passes in which all bytes are equal are left out, so small whole numbers need
-  -- two or three of the eight. (A compiled merge sort took 135 ns a number at 100 000; table.sort 210.)
-  function M.sort(list, n)
-    if n < 48 then return sort(list) end
-    local a, b = i32_array(2 * n), i32_array(2 * n)
-    local counts = i32_array(2048)
-    for i = 0, n - 1 do
-      view.d = list[i + 1]
-      local low, high = view.i[0], view.i[1]
-      if high < 0 then
-        low, high = bnot(low), bnot(high)
-      else
-        high = bxor(high, -2147483648)
-      end
-      a[2 * i], a[2 * i + 1] = low, high
-      for k = 0, 3 do
-        local at = k * 256 + band(rshift(low, k * 8), 255)
-        counts[at] = counts[at] + 1
-        at = at - band(rshift(low, k * 8), 255) + 1024 + band(rshift(high, k * 8), 255)
-        counts[at] = counts[at] + 1
-      end
-    end
-    for pass = 0, 7 do
-      local base, word, shift = pass * 256, pass < 4 and 0 or 1, pass % 4 * 8
-      if counts[base + band(rshift(a[word], shift), 255)] < n then
-        local start = 0
-        for k = base, base + 255 do
-          local count = counts[k]
-          counts[k] = start
-          start = start + count
-        end
-        for i = 0, 2 * n - 2, 2 do
-          local k = base + band(rshift(a[i + word], shift), 255)
-          local at = counts[k] * 2
-          counts[k] = counts[k] + 1
-          b[at], b[at + 1] = a[i], a[i + 1]
-        end
-        a, b = b, a
-      end
-    end
-    for i = 0, n - 1 do
-      local low, high = a[2 * i], a[2 * i + 1]
-      if high < 0 then
-        high = bxor(high, -2147483648)
-      else
-        low, high = bnot(low), bnot(high)
-      end
-      view.i[0], view.i[1] = low, high
-      list[i + 1] = view.d
-    end
-  end
 
   local FIRST, KEPT = 4096, 16777216
 
@@ -216,8 +163,6 @@ else
 
   M.i32, M.f64 = zeros, zeros
 
-  function M.sort(list) sort(list) end
-
   -- parts[1..k] are the pieces written, n their length in bytes.
   function M.sink() return setmetatable({ parts = {}, k = 0, n = 0 }, Sink) end
 
@@ -269,7 +214,7 @@ else
     local sign = (x < 0 or (x == 0 and 1 / x < 0)) and 0x80000000 or 0
     if x == 0 then return sign, 0 end
     x = abs(x)
-    if x == math.huge then return sign + 0x7ff00000, 0 end
+    if x == huge then return sign + 0x7ff00000, 0 end
     local m, e = frexp(x)
     local exponent = e + 1022
     local fraction
@@ -364,5 +309,123 @@ end
 function Sink.null(w) return put1(w, 0xc0) end
 
 function Sink.bool(w, v) return put1(w, v and 0xc3 or 0xc2) end
+
+-- Reading ----------------------------------------------------------------------------------------------------
+
+local function malformed(pos, what) error("malformed data at byte " .. pos .. ": " .. what, 0) end
+M.malformed = malformed
+
+-- Doubles from bytes, most significant first.
+local to_double
+
+if deps.vm == "luajit" then
+  local bor, shl = deps.bit.bor, deps.bit.lshift
+  local view = deps.ffi.new("union { double d; int32_t i[2]; }")
+
+  function to_double(a, b, c, d, e, f, g, h)
+    view.i[1] = bor(shl(a, 24), shl(b, 16), shl(c, 8), d)
+    view.i[0] = bor(shl(e, 24), shl(f, 16), shl(g, 8), h)
+    local x = view.d
+    if x ~= x then return NAN end -- a NaN with a payload could pass for a tagged value inside the VM
+    return x
+  end
+else
+  local ldexp = math.ldexp
+
+  function to_double(a, b, c, d, e, f, g, h)
+    local exponent = a % 128 * 16 + floor(b / 16)
+    local fraction = ((((((b % 16) * 256 + c) * 256 + d) * 256 + e) * 256 + f) * 256 + g) * 256 + h
+    local x
+    if exponent == 2047 then
+      if fraction ~= 0 then return NAN end
+      x = huge
+    elseif exponent == 0 then
+      x = ldexp(fraction, -1074)
+    else
+      x = ldexp(fraction + 4503599627370496, exponent - 1075)
+    end
+    return a >= 128 and -x or x
+  end
+end
+
+-- Tokens, big-endian: the number at pos; read_text and read_f64 also give the position after it.
+
+function M.read_u16_be(s, pos)
+  local a, b = byte(s, pos, pos + 1)
+  if b == nil then malformed(pos, "it ends inside a number") end
+  return a * 256 + b
+end
+
+function M.read_u32_be(s, pos)
+  local a, b, c, d = byte(s, pos, pos + 3)
+  if d == nil then malformed(pos, "it ends inside a number") end
+  return ((a * 256 + b) * 256 + c) * 256 + d
+end
+
+function M.read_text(s, pos, n)
+  local last = pos + n - 1
+  if last > #s then malformed(pos, "it ends inside a string") end
+  return sub(s, pos, last), last + 1
+end
+
+function M.read_f64(s, pos)
+  local a, b, c, d, e, f, g, h = byte(s, pos, pos + 7)
+  if h == nil then malformed(pos, "it ends inside a number") end
+  return to_double(a, b, c, d, e, f, g, h), pos + 8
+end
+
+-- Raw blocks, little-endian: read_u32(s, pos) -> number, next; read_i32s and read_f64s fill array[at ..] and return
+-- next.
+local function need(s, pos, bytes)
+  if pos < 1 or bytes < 0 or bytes > #s - pos + 1 then
+    malformed(pos, "a block of " .. bytes .. " bytes does not fit")
+  end
+end
+
+local function read_u32(s, pos)
+  local a, b, c, d = byte(s, pos, pos + 3)
+  if d == nil then malformed(pos, "it ends inside a number") end
+  return ((d * 256 + c) * 256 + b) * 256 + a, pos + 4
+end
+M.read_u32 = read_u32
+
+if deps.vm == "luajit" then
+  local cast, copy = deps.ffi.cast, deps.ffi.copy
+  local bytes_pointer, f64_pointer = deps.ffi.typeof("const uint8_t *"), deps.ffi.typeof("const double *")
+
+  function M.read_i32s(s, pos, array, at, count)
+    need(s, pos, count * 4)
+    copy(array + at, cast(bytes_pointer, s) + (pos - 1), count * 4)
+    return pos + count * 4
+  end
+
+  function M.read_f64s(s, pos, array, at, count)
+    need(s, pos, count * 8)
+    local from = cast(f64_pointer, cast(bytes_pointer, s) + (pos - 1))
+    for i = 0, count - 1 do
+      local x = from[i]
+      array[at + i] = x == x and x or NAN
+    end
+    return pos + count * 8
+  end
+else
+  function M.read_i32s(s, pos, array, at, count)
+    need(s, pos, count * 4)
+    for i = 0, count - 1 do
+      local x = read_u32(s, pos + i * 4)
+      array[at + i] = x >= 2147483648 and x - TWO32 or x
+    end
+    return pos + count * 4
+  end
+
+  function M.read_f64s(s, pos, array, at, count)
+    need(s, pos, count * 8)
+    for i = 0, count - 1 do
+      local h, g, f, e, d, c, b, a = byte(s, pos + i * 8, pos + i * 8 + 7)
+      array[at + i] = to_double(a, b, c, d, e, f, g, h)
+    end
+    return pos + count * 8
+  end
+end
 
 return M

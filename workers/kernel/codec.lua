@@ -15,15 +15,15 @@
 local deps = ...
 local buffer = deps.buffer
 
-local byte, find, format, gsub, rep, sub = string.byte, string.find, string.format, string.gsub, string.rep, string.sub
+local byte, find, format, gsub, sub = string.byte, string.find, string.format, string.gsub, string.sub
 local concat, sort = table.concat, table.sort
-local error, getmetatable, next, setmetatable, tostring, type = error, getmetatable, next, setmetatable, tostring, type
+local error, getmetatable, next, tostring, type = error, getmetatable, next, tostring, type
 local floor, huge = math.floor, math.huge
 
 local MAX_DEPTH = 100 -- tables inside each other
 local MAX_VALUES = 1000000 -- in one tree: a table of tables shared twice doubles at each level
 local BODY_DEPTH, BODY_VALUES, BODY_BYTES = 32, 10000, 262144
-local TWO32, TWO53 = 4294967296, 9007199254740992
+local TWO32 = 4294967296
 local NAN = 0 / 0
 
 local M = { MAX_DEPTH = MAX_DEPTH, BODY_DEPTH = BODY_DEPTH, BODY_VALUES = BODY_VALUES, BODY_BYTES = BODY_BYTES }
@@ -112,7 +112,8 @@ local function fail(root, rules)
   local keys, values, bytes, seen = {}, 0, 0, {}
 
   local function stop(depth, reason, limit)
-    error({ path = path_of(rules.name, keys, limit == "whole" and 0 or depth), reason = reason, limit = limit ~= nil }, 0)
+    local path = path_of(rules.name, keys, limit == "whole" and 0 or depth)
+    error({ path = path, reason = reason, limit = limit ~= nil }, 0)
   end
 
   local function visit(v, depth)
@@ -163,7 +164,7 @@ end
 -- Writing --------------------------------------------------------------------------------------------------
 
 local Sink = buffer.Sink
-local put_int, put_num, put_str, put_null, put_bool = Sink.int, Sink.num, Sink.str, Sink.null, Sink.bool
+local put_num, put_str, put_null, put_bool = Sink.num, Sink.str, Sink.null, Sink.bool
 local put_array, put_map, put_reference, put_raw, put_u32, put_f64s =
   Sink.array, Sink.map, Sink.reference, Sink.raw, Sink.u32, Sink.f64s
 
@@ -277,7 +278,8 @@ local function rules_for(name, identity, skip)
   }
 end
 
-local VALUE_RULES, STATE_RULES = rules_for("value", false), rules_for("self", true)
+-- The last rules of each method are kept, because callers ask for the same ones again and again.
+local value_rules, state_rules = rules_for("value", false), rules_for("self", true)
 
 -- Writes a tree. `name` is what a failure calls it ("value" when absent).
 function Sink.value(w, v, name)
@@ -285,7 +287,9 @@ function Sink.value(w, v, name)
   if kind == "number" then return put_num(w, v) end
   if kind == "string" then return put_str(w, v) end
   w.tracking, w.values = false, 0
-  w.root, w.rules = v, name and rules_for(name, false) or VALUE_RULES
+  name = name or "value"
+  if name ~= value_rules.name then value_rules = rules_for(name, false) end
+  w.root, w.rules = v, value_rules
   put_value(w, v, 0)
   w.root = nil
 end
@@ -294,10 +298,8 @@ end
 function Sink.state(w, t, skip)
   if w.base > 65536 then w.seen, w.base = {}, 0 end -- lets go of the tables it holds
   w.base, w.count, w.tracking, w.values = w.base + w.count, 1, true, -huge
-  w.root, w.rules = t, STATE_RULES
-  if skip ~= STATE_RULES.skip then
-    w.rules = rules_for("self", true, skip)
-  end
+  if skip ~= state_rules.skip then state_rules = rules_for("self", true, skip) end
+  w.root, w.rules = t, state_rules
   put_table(w, t, 0, skip)
   w.root, w.tracking = nil, false
 end
@@ -311,66 +313,11 @@ end
 
 -- Reading --------------------------------------------------------------------------------------------------
 
-local function malformed(pos, what)
-  error("malformed data at byte " .. pos .. ": " .. what, 0)
-end
+local malformed, read_u16, read_u32, read_text, read_f64 =
+  buffer.malformed, buffer.read_u16_be, buffer.read_u32_be, buffer.read_text, buffer.read_f64
+local read_f64s, read_u32_le = buffer.read_f64s, buffer.read_u32
 
--- Doubles from bytes, most significant first.
-local to_double
-
-if deps.vm == "luajit" then
-  local bor, shl = deps.bit.bor, deps.bit.lshift
-  local view = deps.ffi.new("union { double d; int32_t i[2]; }")
-
-  function to_double(a, b, c, d, e, f, g, h)
-    view.i[1] = bor(shl(a, 24), shl(b, 16), shl(c, 8), d)
-    view.i[0] = bor(shl(e, 24), shl(f, 16), shl(g, 8), h)
-    local x = view.d
-    if x ~= x then return NAN end -- a NaN with a payload could pass for a tagged value inside the VM
-    return x
-  end
-else
-  local ldexp = math.ldexp
-
-  function to_double(a, b, c, d, e, f, g, h)
-    local exponent = a % 128 * 16 + floor(b / 16)
-    local fraction = ((((((b % 16) * 256 + c) * 256 + d) * 256 + e) * 256 + f) * 256 + g) * 256 + h
-    local x
-    if exponent == 2047 then
-      if fraction ~= 0 then return NAN end
-      x = huge
-    elseif exponent == 0 then
-      x = ldexp(fraction, -1074)
-    else
-      x = ldexp(fraction + 4503599627370496, exponent - 1075)
-    end
-    return a >= 128 and -x or x
-  end
-end
-
-local function read_u16(s, pos)
-  local a, b = byte(s, pos, pos + 1)
-  if b == nil then malformed(pos, "it ends inside a number") end
-  return a * 256 + b
-end
-
-local function read_u32(s, pos)
-  local a, b, c, d = byte(s, pos, pos + 3)
-  if d == nil then malformed(pos, "it ends inside a number") end
-  return ((a * 256 + b) * 256 + c) * 256 + d
-end
-
-local function read_text(s, pos, n)
-  local last = pos + n - 1
-  if last > #s then malformed(pos, "it ends inside a string") end
-  return sub(s, pos, last), last + 1
-end
-
-local function read_f64(s, pos)
-  local a, b, c, d, e, f, g, h = byte(s, pos, pos + 7)
-  if h == nil then malformed(pos, "it ends inside a number") end
-  return to_double(a, b, c, d, e, f, g, h), pos + 8
-end
+M.read_u32, M.read_i32s, M.read_f64s = buffer.read_u32, buffer.read_i32s, buffer.read_f64s
 
 local read
 
@@ -494,59 +441,6 @@ function M.decode(s, pos) return read(s, pos or 1, 0, nil) end
 -- The same for what `w:state` wrote.
 function M.decode_state(s, pos) return read(s, pos or 1, 0, {}) end
 
--- Raw blocks: read_u32(s, pos) -> number, next; read_i32s and read_f64s fill array[at..] and return next.
-local read_u32_le
-
-local function need(s, pos, bytes)
-  if pos < 1 or bytes < 0 or bytes > #s - pos + 1 then malformed(pos, "a block of " .. bytes .. " bytes does not fit") end
-end
-
-function M.read_u32(s, pos)
-  local a, b, c, d = byte(s, pos, pos + 3)
-  if d == nil then malformed(pos, "it ends inside a number") end
-  return ((d * 256 + c) * 256 + b) * 256 + a, pos + 4
-end
-read_u32_le = M.read_u32
-
-if deps.vm == "luajit" then
-  local cast, copy = deps.ffi.cast, deps.ffi.copy
-  local bytes_pointer, f64_pointer = deps.ffi.typeof("const uint8_t *"), deps.ffi.typeof("const double *")
-
-  function M.read_i32s(s, pos, array, at, count)
-    need(s, pos, count * 4)
-    copy(array + at, cast(bytes_pointer, s) + (pos - 1), count * 4)
-    return pos + count * 4
-  end
-
-  function M.read_f64s(s, pos, array, at, count)
-    need(s, pos, count * 8)
-    local from = cast(f64_pointer, cast(bytes_pointer, s) + (pos - 1))
-    for i = 0, count - 1 do
-      local x = from[i]
-      array[at + i] = x == x and x or NAN
-    end
-    return pos + count * 8
-  end
-else
-  function M.read_i32s(s, pos, array, at, count)
-    need(s, pos, count * 4)
-    for i = 0, count - 1 do
-      local x = read_u32_le(s, pos + i * 4)
-      array[at + i] = x >= 2147483648 and x - TWO32 or x
-    end
-    return pos + count * 4
-  end
-
-  function M.read_f64s(s, pos, array, at, count)
-    need(s, pos, count * 8)
-    for i = 0, count - 1 do
-      local h, g, f, e, d, c, b, a = byte(s, pos + i * 8, pos + i * 8 + 7)
-      array[at + i] = to_double(a, b, c, d, e, f, g, h)
-    end
-    return pos + count * 8
-  end
-end
-
 -- Columns --------------------------------------------------------------------------------------------------
 -- A block: tag, count (u32), and either 'd' and the doubles, or 'm' and canonical values one after another.
 
@@ -587,7 +481,7 @@ function M.read_column(s, pos, t, at)
   if tag ~= TAG_D and tag ~= TAG_M then malformed(pos, "not a column") end
   local n
   n, pos = read_u32_le(s, pos + 1)
-  if tag == TAG_D then return M.read_f64s(s, pos, t, at, n), n end
+  if tag == TAG_D then return read_f64s(s, pos, t, at, n), n end
   if n > #s - pos + 1 then malformed(pos, "a column of " .. n .. " does not fit") end
   for i = at, at + n - 1 do
     t[i], pos = read(s, pos, 0, nil)

@@ -3,7 +3,7 @@
 
 local D = ...
 local codec, i32 = D.codec, D.buffer.i32
-local sort, floor, next = table.sort, math.floor, next
+local sort, floor, min, next = table.sort, math.floor, math.min, next
 
 local M = {}
 
@@ -30,7 +30,7 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
   local function ensure(slots, count)
     if slots + 2 > first_room or count + 1 > order_room then
       if slots + 2 > first_room then first_room = floor((slots + 2) * 1.25); first = i32(first_room) end
-      if count + 1 > order_room then order_room = floor((count + 1) * 1.5) + 64; order = i32(order_room) end
+      if count + 1 > order_room then order_room = floor((count + 1) * 1.5) + 64; order = i32(order_room * 4) end
       P.mailboxes(first, order)
     end
   end
@@ -101,60 +101,89 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
   -- Ends the part of the outbox that turns have filled.
   function mail.end_turns() main_end = P.sent_count() end
 
-  -- Messages for each other worker: how many, which, and their sequence numbers.
-  local out_count, out_list, out_seq, out_room = {}, {}, {}, 0
+  -- Messages by destination: out_list[d * out_room + k] is the k-th (from 0) for destination d, which
+  -- is 0 for here and worker + 1 for the others. Flat, and filled without a branch on the
+  -- destination: half of those would be mispredicted, at more than the cost of all the rest.
+  local out_count, out_list, out_seq, out_room = i32(workers + 1), nil, nil, 0
+  -- The slots of those for here, valid while nobody was born or died since.
+  local here_slots, here_count, here_valid = nil, 0, false
 
-  -- Sorts the messages lo..hi by destination: a recipient's own worker, even when the recipient is gone
-  -- (it counts the dead letter). Broadcasts go everywhere.
-  local function address(lo, hi)
+  local function out_of_room(count)
+    if count < out_room then return end
+    out_room = floor(count * 1.5) + 256
+    out_list, out_seq = i32((workers + 1) * out_room), i32((workers + 1) * out_room)
+    here_slots = i32(out_room)
+  end
+
+  local function address_plain(lo, hi)
     local _, to, from = P.out()
-    if hi > out_room then
-      out_room = floor(hi * 1.5) + 256
-      for w = 0, workers - 1 do
-        if w ~= me then out_list[w], out_seq[w] = i32(out_room), i32(out_room) end
-      end
+    local where, count, list, seqs, room, slots = R.where, out_count, out_list, out_seq, out_room, here_slots
+    local previous, seq = 0, 0
+    for e = lo, hi do
+      local sender = from[e]
+      if sender == previous then seq = seq + 1 else previous = sender; seq = 1 end
+      local w = where[to[e]]
+      local d = -min(w, 0)
+      local k = count[d]
+      local at = d * room + k
+      list[at] = e; seqs[at] = seq
+      slots[count[0]] = w
+      count[d] = k + 1
     end
-    for w = 0, workers - 1 do out_count[w] = 0 end
+  end
+
+  -- With broadcasts, delays, or dead recipients (whose own worker counts the dead letter).
+  local function address_any(lo, hi)
+    local _, to, from = P.out()
     local where, host_of = R.where, R.host_of
     local previous, seq = 0, 0
+    local function put(e, d)
+      local k = out_count[d]
+      out_list[d * out_room + k] = e; out_seq[d * out_room + k] = seq
+      out_count[d] = k + 1
+    end
     for e = lo, hi do
       local sender, recipient = from[e], to[e]
       if sender == previous then seq = seq + 1 else previous = sender; seq = 1 end
       if recipient > 0 then
         local w = where[recipient]
-        if w <= 0 then
-          w = w < 0 and -w - 1 or host_of(recipient)
-          if w ~= me then
-            local k = out_count[w] + 1
-            out_count[w] = k
-            out_list[w][k] = e; out_seq[w][k] = seq
-          end
-        end
+        if w == 0 then w = -host_of(recipient) - 1 end
+        if w < 0 and -w - 1 ~= me then put(e, -w) end
       else
         for w = 0, workers - 1 do
-          if w ~= me then
-            local k = out_count[w] + 1
-            out_count[w] = k
-            out_list[w][k] = e; out_seq[w][k] = seq
-          end
+          if w ~= me then put(e, w + 1) end
         end
       end
+    end
+  end
+
+  local function address(lo, hi)
+    local _, _, _, _, _, special = P.out()
+    out_of_room(hi - lo + 2)
+    for d = 0, workers do out_count[d] = 0 end
+    here_valid = lo == 1 and not special and not R.mixed and not R.thinned
+    if here_valid then
+      address_plain(lo, hi)
+      here_count = out_count[0]
+    else
+      address_any(lo, hi)
     end
   end
 
   local scratch, places, scratch_room = nil, nil, 0
   local writer = codec.writer()   -- one for all batches: growing a new one costs more than filling it
 
-  local function gather_i32(from, list, count)
-    for k = 1, count do scratch[k] = from[list[k]] end
-    writer:i32s(scratch, 1, count)
+  local function gather_i32(from, first, count)
+    local list = out_list
+    for k = 0, count - 1 do scratch[k] = from[list[first + k]] end
+    writer:i32s(scratch, 0, count)
   end
 
   -- The columns of one shape, in a batch of `count` messages.
-  local function write_shape(s, shape, pos, list, count)
-    local n = 0
-    for k = 1, count do
-      local e = list[k]
+  local function write_shape(s, shape, pos, first, count)
+    local n, list = 0, out_list
+    for k = 0, count - 1 do
+      local e = list[first + k]
       if shape[e] == s then
         n = n + 1
         places[n] = pos[e]
@@ -185,24 +214,24 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
       scratch, places = i32(scratch_room), i32(scratch_room)
     end
     for w = 0, workers - 1 do
-      local count = out_count[w]
+      local count = out_count[w + 1]
       if w ~= me and count > 0 then
-        local list = out_list[w]
+        local first = (w + 1) * out_room
         local present, seen = {}, {}
-        for k = 1, count do
-          local s = shape[list[k]]
+        for k = 0, count - 1 do
+          local s = shape[out_list[first + k]]
           if not seen[s] then seen[s] = true; present[#present + 1] = s end
         end
         sort(present)
         writer:reset()
         writer:array(6)
         writer:int(count)
-        gather_i32(to, list, count)
-        gather_i32(from, list, count)
-        gather_i32(shape, list, count)
-        writer:i32s(out_seq[w], 1, count)
+        gather_i32(to, first, count)
+        gather_i32(from, first, count)
+        gather_i32(shape, first, count)
+        writer:i32s(out_seq, first, count)
         writer:array(#present)
-        for _, s in ipairs(present) do write_shape(s, shape, pos, list, count) end
+        for _, s in ipairs(present) do write_shape(s, shape, pos, first, count) end
         batches[#batches + 1] = {w, writer:result()}
       end
     end
@@ -346,9 +375,19 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
   end
 
   -- Ranges {lo, hi}, each in agent order of senders, as one in agent order. No sender is in two.
+  -- Those sent here by turns need no second look when `address` has seen their slots: they stand in
+  -- lists of their own, after the first `here_after` pairs; -1 for none.
+  local here_after = -1
+
   local function take_merged(ranges, tick)
     if #ranges == 1 or not R.mixed then
-      for r = 1, #ranges do take_range(ranges[r][1], ranges[r][2], tick) end
+      for r = 1, #ranges do
+        if ranges[r].here and here_valid then
+          here_after = pairs_count
+        else
+          take_range(ranges[r][1], ranges[r][2], tick)
+        end
+      end
       return
     end
     local _, _, rfrom = P.inn()
@@ -407,6 +446,7 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
     mail.simple = workers == 1 and not special and not day and (main_end == n or not R.mixed)
     if mail.simple then return end
     pairs_count = 0
+    here_after = -1
     if day then
       calendar[tick] = nil
       take_day(day)
@@ -414,7 +454,7 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
     local ranges, newborn = {}, {}
     for w = 0, workers - 1 do
       if w == me then
-        if main_end > 0 then ranges[#ranges + 1] = {1, main_end} end
+        if main_end > 0 then ranges[#ranges + 1] = {1, main_end, here = true} end
         if n > main_end then newborn[#newborn + 1] = {main_end + 1, n} end
       else
         for j = 1, #arrived do
@@ -430,6 +470,20 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
     for r = 1, #newborn do ranges[#ranges + 1] = newborn[r] end
     take_merged(ranges, tick)
     for j = #later, 1, -1 do later[j] = nil end
+  end
+
+  -- Brings those lists in among the pairs, for the less frequent readers.
+  local function here_pairs()
+    if here_after < 0 then return end
+    room_for(here_count)
+    for k = pairs_count, here_after + 1, -1 do
+      es[k + here_count] = es[k]; ss[k + here_count] = ss[k]
+    end
+    for k = 0, here_count - 1 do
+      es[here_after + 1 + k] = out_list[k]; ss[here_after + 1 + k] = here_slots[k]
+    end
+    pairs_count = pairs_count + here_count
+    here_after = -1
   end
 
   -- Makes the mailboxes of the tick that was opened. Returns the number of messages in them, and
@@ -455,6 +509,16 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
     else
       ensure(slots, pairs_count)
     end
+    if here_after >= 0 then
+      local count = pairs_count + here_count
+      ensure(slots, count)
+      if sparse_allowed and count * 8 < slots then
+        here_pairs()
+      else
+        P.sort_parts(slots, es, ss, here_after, out_list, here_slots, here_count, pairs_count)
+        return count, nil
+      end
+    end
     local count = pairs_count
     if sparse_allowed and count * 8 < slots then
       if slots > counter_room then counter_room = floor(slots * 1.25) + 16; counter = i32(counter_room) end
@@ -477,13 +541,13 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
       first[many + 1] = total
       for k = 1, count do
         local s = ss[k]
-        order[counter[s]] = es[k]
+        P.place(counter[s], es[k])
         counter[s] = counter[s] + 1
       end
       for k = 1, many do counter[touched[k]] = 0 end
       return count, touched
     end
-    P.sort_list(slots, count, es, ss)
+    P.sort_parts(slots, es, ss, count, es, ss, 0, count)
     return count, nil
   end
 
@@ -520,6 +584,7 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
   -- {due, sent, sender, seq, kind, body}. Opens the tick after `tick`.
   function mail.waiting_by_slot(tick)
     mail.open(tick + 1)
+    here_pairs()
     local boxes = {}
     local function add(slot, due, sent, sender, seq, kind, body)
       local box = boxes[slot]

@@ -106,6 +106,7 @@ end
 function P.mailboxes(f, o) first, order = f, o end
 
 -- Counting sort of the messages read over their recipients' slots; slot 0 gathers the dead.
+-- `order` holds four numbers a message (it, shape, place, sender), so that turns read memory in order.
 -- Filled from the end, so that first[s] is where slot s begins and order within it is kept.
 function P.sort_all(slots)
   local f, o, rt, w = first, order, rto, where
@@ -114,27 +115,46 @@ function P.sort_all(slots)
   local total = 0
   for s = 0, slots do total = total + f[s]; f[s] = total end
   f[slots + 1] = total
+  local rf, rs, rp = rfrom, rshape, rpos
   for e = rn, 1, -1 do
     local s = w[rt[e]]
     local k = f[s] - 1
-    f[s] = k; o[k] = e
+    f[s] = k
+    k = k * 4
+    o[k] = e; o[k + 1] = rs[e]; o[k + 2] = rp[e]; o[k + 3] = rf[e]
   end
   return f[1]
 end
 
--- The same for a list of (message, slot) pairs.
-function P.sort_list(slots, count, es, ss)
+-- The same for (message, slot) pairs in three parts: 1..split of the lists es, ss; then `count` pairs,
+-- from 0, of es2, ss2; then the rest of the first lists up to `last`.
+function P.sort_parts(slots, es, ss, split, es2, ss2, count, last)
   local f, o = first, order
   for s = 0, slots + 1 do f[s] = 0 end
-  for k = 1, count do local s = ss[k]; f[s] = f[s] + 1 end
+  for k = 1, last do local s = ss[k]; f[s] = f[s] + 1 end
+  for k = 0, count - 1 do local s = ss2[k]; f[s] = f[s] + 1 end
   local total = 0
   for s = 0, slots do total = total + f[s]; f[s] = total end
   f[slots + 1] = total
-  for k = count, 1, -1 do
-    local s = ss[k]
-    local at = f[s] - 1
-    f[s] = at; o[at] = es[k]
+  local rf, rs, rp = rfrom, rshape, rpos
+  local function fill(es, ss, from, to)
+    for k = to, from, -1 do
+      local s, e = ss[k], es[k]
+      local at = f[s] - 1
+      f[s] = at
+      at = at * 4
+      o[at] = e; o[at + 1] = rs[e]; o[at + 2] = rp[e]; o[at + 3] = rf[e]
+    end
   end
+  fill(es, ss, split + 1, last)
+  fill(es2, ss2, 0, count - 1)
+  fill(es, ss, 1, split)
+end
+
+-- Puts message e at place k of the order, for a sort made elsewhere.
+function P.place(k, e)
+  local at = k * 4
+  order[at] = e; order[at + 1] = rshape[e]; order[at + 2] = rpos[e]; order[at + 3] = rfrom[e]
 end
 ]==]
 
@@ -216,9 +236,9 @@ Q.n = FUEL; arm(id); gone = false
 ]==]
   local reading = [==[
 for j = a, b - 1 do
-  local e = order[j]
-  handling = e
-  D[rshape[e]](self, rpos[e], rfrom[e])
+  local at = j * 4
+  handling = order[at]
+  D[order[at + 1]](self, order[at + 2], order[at + 3])
   if gone then undelivered = undelivered + (b - 1 - j) break end
 end
 ]==]

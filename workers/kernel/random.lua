@@ -9,13 +9,12 @@
 -- tests/vectors/random.json has examples. A first draw costs one block, and it is computed only when asked
 -- for: arming an agent that never draws is two stores.
 --
--- `new(host)`: `host.length(list)` is the length that agents see (`#` when absent), and `host.charge(n)`
--- takes fuel for work that grows with its argument. Both are looked up when used: the sandbox, which
--- provides them, is itself built with this object.
+-- `new(host)`: `host.length(list)` is the length that agents see, `host.meter` charges fuel and fails at the agent's
+-- line. Both are looked up when used: the sandbox, which provides them, is itself built with this object.
 
 local deps = ...
 
-local error, getmetatable, select, type = error, getmetatable, select, type
+local getmetatable, select, type = getmetatable, select, type
 local cos, exp, floor, log, sqrt = math.cos, math.exp, math.floor, math.log, math.sqrt
 local abs, format, huge, pi = math.abs, string.format, math.huge, math.pi
 
@@ -109,29 +108,26 @@ local function show(v)
   return type(v) == "string" and format("%q", v) or type(v) == "nil" and "nil" or "a " .. type(v)
 end
 
--- Argument checks. Level 3 is the agent's line: agent -> R.xxx -> check.
-local function need_number(v, what)
-  if type(v) ~= "number" or v ~= v or v == huge or v == -huge then
-    error(what .. " must be a finite number, got " .. show(v), 3)
-  end
-end
-
-local function need_integer(v, what)
-  if type(v) ~= "number" or v ~= floor(v) or v > TWO53 or v < -TWO53 then
-    error(what .. " must be a whole number, got " .. show(v), 3)
-  end
-end
-
-local function need_list(v, what)
-  if type(v) ~= "table" then
-    error(what .. " needs a list, got " .. show(v), 3)
-  end
-end
-
-local function own_length(list) return #list end
-
 function M.new(host)
   host = host or deps
+
+  local function fail(message) return host.meter.fail(message) end
+
+  local function need_number(v, what)
+    if type(v) ~= "number" or v ~= v or v == huge or v == -huge then
+      fail(what .. " must be a finite number, got " .. show(v))
+    end
+  end
+
+  local function need_integer(v, what)
+    if type(v) ~= "number" or v ~= floor(v) or v > TWO53 or v < -TWO53 then
+      fail(what .. " must be a whole number, got " .. show(v))
+    end
+  end
+
+  local function need_list(v, what)
+    if type(v) ~= "table" then fail(what .. " needs a list, got " .. show(v)) end
+  end
 
   local R = {}
   local k0, k1, tick_low, tick_high = 0, 0, 0, 0
@@ -182,17 +178,17 @@ function M.new(host)
     local low, high = ...
     if n == 1 then
       need_integer(low, "random(n): n")
-      if low < 1 then error("random(n): n must be at least 1, got " .. show(low), 2) end
+      if low < 1 then fail("random(n): n must be at least 1, got " .. show(low)) end
       return floor(uniform() * low) + 1
     end
-    if n > 2 then error("random takes at most two arguments, got " .. n, 2) end
+    if n > 2 then fail("random takes at most two arguments, got " .. n) end
     need_integer(low, "random(a, b): a")
     need_integer(high, "random(a, b): b")
     if high < low then
-      error("random(a, b): b must not be below a, got " .. show(low) .. ", " .. show(high), 2)
+      fail("random(a, b): b must not be below a, got " .. show(low) .. ", " .. show(high))
     end
     if high - low >= TWO53 then
-      error("random(a, b): the range must be below 2^53, got " .. show(low) .. ", " .. show(high), 2)
+      fail("random(a, b): the range must be below 2^53, got " .. show(low) .. ", " .. show(high))
     end
     return low + floor(uniform() * (high - low + 1))
   end
@@ -200,9 +196,9 @@ function M.new(host)
   -- choice(list): one element, each equally likely; a list from agents() works too.
   function R.choice(list)
     need_list(list, "choice")
-    local n = (host.length or own_length)(list)
+    local n = host.length(list)
     if n == 0 then
-      error("choice needs a list with at least one element; test `#list > 0` first", 2)
+      fail("choice needs a list with at least one element; test `#list > 0` first")
     end
     return list[floor(uniform() * n) + 1]
   end
@@ -212,10 +208,10 @@ function M.new(host)
     need_list(list, "shuffle")
     local meta = getmetatable(list)
     if type(meta) == "table" and meta.__count then
-      error("shuffle changes its list, and a list from agents() is read-only; copy it into a table first", 2)
+      fail("shuffle changes its list, and a list from agents() is read-only; copy it into a table first")
     end
-    local n = (host.length or own_length)(list)
-    if host.charge then host.charge(n) end
+    local n = host.length(list)
+    host.meter.charge(n)
     for i = n, 2, -1 do
       local j = floor(uniform() * i) + 1
       list[i], list[j] = list[j], list[i]
@@ -230,7 +226,7 @@ function M.new(host)
     if sd == nil then sd = 1 end
     need_number(mean, "normal(mean, sd): mean")
     need_number(sd, "normal(mean, sd): sd")
-    if sd < 0 then error("normal(mean, sd): sd must not be negative, got " .. show(sd), 2) end
+    if sd < 0 then fail("normal(mean, sd): sd must not be negative, got " .. show(sd)) end
     local radius = sqrt(-2 * log(1 - uniform()))
     return mean + sd * (radius * cos(2 * pi * uniform()))
   end
@@ -239,7 +235,7 @@ function M.new(host)
   function R.exponential(rate)
     if rate == nil then rate = 1 end
     need_number(rate, "exponential(rate): rate")
-    if rate <= 0 then error("exponential(rate): rate must be above 0, got " .. show(rate), 2) end
+    if rate <= 0 then fail("exponential(rate): rate must be above 0, got " .. show(rate)) end
     return -log(1 - uniform()) / rate
   end
 
@@ -270,10 +266,10 @@ function M.new(host)
   -- poisson(mean): below 30 by multiplying uniforms (one draw more than the result), above by rejection.
   function R.poisson(mean)
     need_number(mean, "poisson(mean): mean")
-    if mean < 0 then error("poisson(mean): mean must not be negative, got " .. show(mean), 2) end
+    if mean < 0 then fail("poisson(mean): mean must not be negative, got " .. show(mean)) end
     if mean > 1e9 then
-      error("poisson(mean): mean must be at most 1e9, got " .. show(mean)
-        .. "; for more, round normal(mean, math.sqrt(mean))", 2)
+      fail("poisson(mean): mean must be at most 1e9, got " .. show(mean)
+        .. "; for more, round normal(mean, math.sqrt(mean))")
     end
     if mean >= 30 then return poisson_large(mean) end
     local limit, product, count = exp(-mean), uniform(), 0

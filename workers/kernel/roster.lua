@@ -12,7 +12,9 @@ local M = {}
 -- types: names in file order. counts: initial agents per type. placement: worker of each shard
 -- (1-based list of 0-based workers). on_change() is called after arrays were replaced.
 function M.new(types, counts, shard_size, placement, me, on_change)
-  local R = {selves = {}, last_id = 0, shard_size = shard_size, placement = placement, mixed = false}
+  local R = {selves = {}, last_id = 0, shard_size = shard_size, placement = placement,
+    mixed = false,      -- someone was born since creation: workers' ids are no longer in agent order
+    thinned = false}    -- someone died
   local count_of_types = #types
   local total = 0
   for k = 1, count_of_types do total = total + counts[k] end
@@ -135,7 +137,7 @@ function M.new(types, counts, shard_size, placement, me, on_change)
         count[k] = kept
       end
     end
-    if #list > 0 then publish() end
+    if #list > 0 then R.thinned = true; publish() end
   end
 
   -- Gives ids to newborns, in order: kinds[j] is the type of the j-th. Extends the placement by
@@ -298,7 +300,7 @@ function M.new(types, counts, shard_size, placement, me, on_change)
       local s = where[each]
       if s > 0 then ids[s] = each; selves[s] = false end
     end
-    R.mixed = true
+    R.mixed, R.thinned = true, true
     publish()
   end
 

@@ -7,8 +7,8 @@
 local deps = ...
 local meter, values, base = deps.meter, deps.values, deps.base
 local fail, text = meter.fail, values.text
-local type, error, rawset, rawget, getmetatable, setmetatable = type, error, rawset, rawget, getmetatable, setmetatable
-local raw_pairs, find = pairs, string.find
+local type, rawget, getmetatable, setmetatable = type, rawget, getmetatable, setmetatable
+local raw_pairs, find, sub = pairs, string.find, string.sub
 
 local M = {OUT_OF_FUEL = meter.OUT_OF_FUEL, Q = meter.Q, charge = meter.charge, fail = meter.fail}
 
@@ -69,26 +69,106 @@ lib.math = readonly(deps.maths, "math", LIBRARY_ADVICE)
 M.lib = lib
 
 
+-- Strings ----------------------------------------------------------------------------------------
+
 -- One metatable serves all strings of the state, the kernel's too: no kernel file calls s:method().
 local string_meta = getmetatable("")
 string_meta.__index = deps.strings
 string_meta.__newindex = function() fail("a string cannot be changed or have fields") end
 string_meta.__metatable = false
 
--- LuaJIT's arithmetic takes some strings for numbers that Lua 5.2 refuses; the refusal ends here.
-if deps.vm ~= "luajit" then
-  local function number(v)
-    if type(v) == "number" then return v end
-    if type(v) == "string" then
-      local x = deps.foreign_number(v) or values.spelled(v)
-      if x ~= nil then return x end
-    end
-    fail("attempt to perform arithmetic on a " .. type(v) .. " value")
+
+-- LuaJIT's arithmetic takes "inf", "nan" and "0b11" for numbers, Lua 5.2's does not. These run where the VM
+-- finds no number, and do as LuaJIT does; the refusal is the same on both.
+local function number(v)
+  if type(v) == "number" then return v end
+  if type(v) == "string" then
+    local x = values.spelled(v) or values.spelled_foreign(v)
+    if x ~= nil then return x end
+    fail("attempt to perform arithmetic on a string value ('" .. sub(v, 1, 40) .. "' is no number)")
   end
-  string_meta.__add = function(a, b) a, b = number(a), number(b) return a + b end
-  string_meta.__sub = function(a, b) a, b = number(a), number(b) return a - b end
-  string_meta.__mul = function(a, b) a, b = number(a), number(b) return a * b end
-  string_meta.__div = function(a, b) a, b = number(a), number(b) return a / b end
-  string_meta.__mod = function(a, b) a, b = number(a), number(b) return a % b end
-  string_meta.__unm = function(a) return -number(a) end
+  fail("attempt to perform arithmetic on a " .. type(v) .. " value")
 end
+
+string_meta.__add = function(a, b) a, b = number(a), number(b) return a + b end
+string_meta.__sub = function(a, b) a, b = number(a), number(b) return a - b end
+string_meta.__mul = function(a, b) a, b = number(a), number(b) return a * b end
+string_meta.__div = function(a, b) a, b = number(a), number(b) return a / b end
+string_meta.__mod = function(a, b) a, b = number(a), number(b) return a % b end
+string_meta.__unm = function(a) return -number(a) end
+
+
+-- Environments -----------------------------------------------------------------------------------
+
+local SHARED = "all agents of a type run one script, so this would be shared between them"
+
+local function undefined(_, name)
+  fail("undefined global '" .. text(name) .. "'")
+end
+
+
+local function handler_table(scope)
+  local handlers = scope.handlers
+  return setmetatable({}, {
+    __index = handlers,
+    __of = handlers,
+    __newindex = function(_, kind, f)
+      if scope.sealed then fail("on" .. shown_key(kind) .. " cannot be assigned while agents run: " .. SHARED) end
+      if type(kind) ~= "string" then fail("a handler's name is a string: function on.NAME(self, msg, from)") end
+      if type(f) ~= "function" then fail("on" .. shown_key(kind) .. " must be a function, not " .. values.describe(f)) end
+      if handlers[kind] ~= nil then fail("on" .. shown_key(kind) .. " is defined twice") end
+      handlers[kind] = f
+    end,
+  })
+end
+
+
+-- The global table for one agent type's chunk: the library, `extra`, `on`, and what the chunk defines
+-- until it is sealed.
+function M.environment(extra)
+  local scope = {own = {}, handlers = {}, sealed = false}
+  local content = {}
+  for name, v in raw_pairs(lib) do content[name] = v end
+  for name, v in raw_pairs(extra) do content[name] = v end
+  content.on = handler_table(scope)
+  setmetatable(content, {__index = undefined})
+  return setmetatable({}, {
+    __index = content,
+    __scope = scope,
+    __newindex = function(_, name, v)
+      if scope.sealed then
+        fail("cannot assign the global '" .. text(name) .. "': " .. SHARED .. "; write local " .. text(name)
+          .. ", or keep it in self." .. text(name))
+      end
+      if rawget(content, name) ~= nil and scope.own[name] == nil then
+        fail("'" .. text(name) .. "' belongs to the runtime and cannot be redefined; choose another name")
+      end
+      content[name] = v
+      scope.own[name] = v
+    end,
+  })
+end
+
+
+-- Ends the definitions: from now on an assignment to a global or to `on` is refused.
+function M.seal(env) getmetatable(env).__scope.sealed = true end
+
+-- The handlers by message kind; the kernel's own table, to be read only.
+function M.handlers(env) return getmetatable(env).__scope.handlers end
+
+-- The global `name` that the chunk defined, or nil.
+function M.own(env, name) return getmetatable(env).__scope.own[name] end
+
+
+-- To be called when a fault has ended a turn.
+function M.reset() base.reset() end
+
+
+M.rt = {
+  Q = meter.Q, X = meter.X, L = values.length,
+  P = deps.operators.P, D = deps.operators.D, C = deps.operators.C,
+  BA = deps.operators.BA, BO = deps.operators.BO, BX = deps.operators.BX, BN = deps.operators.BN,
+  SL = deps.operators.SL, SR = deps.operators.SR,
+}
+
+return M

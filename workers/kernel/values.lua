@@ -56,6 +56,24 @@ local function spelled(s)
 end
 
 
+-- What LuaJIT's arithmetic reads as a number besides.
+local function spelled_foreign(s)
+  charge(#s / 8)
+  local _, _, sign, word = find(s, "^[ \t\n\v\f\r]*([+-]?)([0-9A-Za-z]+)[ \t\n\v\f\r]*$")
+  if word == nil then return nil end
+  word = lower(word)
+  local x = nil
+  if word == "inf" or word == "infinity" then x = 1 / 0 end
+  if word == "nan" then x = 0 / 0 end
+  if find(word, "^0b[01]+$") then
+    x = 0
+    for i = 3, #word do x = x * 2 + byte(word, i) - 48 end
+  end
+  if x ~= nil and sign == "-" then return -x end
+  return x
+end
+
+
 local function digit_value(c)
   if c >= 48 and c <= 57 then return c - 48 end
   if c >= 97 and c <= 122 then return c - 87 end
@@ -209,6 +227,7 @@ return {
   describe = describe,
   to_number = to_number,
   spelled = spelled,
+  spelled_foreign = spelled_foreign,
   as_string = as_string,
   as_number = as_number,
   as_whole = as_whole,

@@ -1,0 +1,298 @@
+"""Names of one script: undeclared, misspelt, foreign, or the runtime's own."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from runtime.protocol import ModelSpec
+from workers.agent_file import AgentFile, literal
+from workers.names import (
+    API,
+    FOREIGN_FUNCTIONS,
+    FOREIGN_GLOBALS,
+    FOREIGN_MEMBERS,
+    GLOBALS,
+    HOOKS,
+    LIBRARIES,
+    listing,
+    nearest,
+)
+from workers.scope import Use, Variable
+from workers.syntax import Node, arguments
+
+_RESERVED: Final = re.compile(r"__[A-Z]")
+_VALUES: Final = frozenset({"param", "env", "on"})
+"""API names that are no functions."""
+
+_USAGE: Final = {
+    "tick": "tick()", "random": "random()", "agents": 'agents("type")', "message": "message()",
+    "choice": "choice(list)", "normal": "normal(mean, sd)", "remove": "remove()",
+}  # fmt: skip
+
+
+def diagnose_names(file: AgentFile, model: ModelSpec) -> None:
+    """Report every name that means nothing here, or something else than it seems."""
+    _undeclared(file, model)
+    _reserved(file)
+    _members(file, model)
+    _redefined(file)
+    _functions_as_values(file)
+    _methods(file)
+
+
+def _undeclared(file: AgentFile, model: ModelSpec) -> None:
+    defined = set(file.scopes.globals_written(file.tree)) | file.declared
+    uses: dict[str, list[Use]] = {}
+    for use in file.scopes.reads:
+        name = file.text(use.node)
+        if use.node.var is None and name not in defined and name not in GLOBALS:
+            uses.setdefault(name, []).append(use)
+        elif use.node.var is None and name == "env":
+            file.error(
+                use.node, "later", "this model has no environment",
+                "environments come in a later version; keep shared values in an agent",
+            )  # fmt: skip
+        elif use.node.var is None and name == "ask":
+            file.error(
+                use.node, "activation",
+                "ask needs a regime in which effects are visible at once; this one is synchronous",
+                "send a message and handle the answer: send(to, kind, …), function on.answer(…)",
+            )  # fmt: skip
+    for name, listed in uses.items():
+        if _RESERVED.match(name):
+            continue
+        message, hint = _why_undeclared(file, model, name, listed[0], defined)
+        lines = sorted({file.tree.line(use.node.start) for use in listed[1:]})
+        lines = [line for line in lines if line != file.tree.line(listed[0].node.start)]
+        if lines:
+            shown = ", ".join(map(str, lines[:6])) + (", …" if len(lines) > 6 else "")
+            message += f" (also on line{'s' if len(lines) > 1 else ''} {shown})"
+        file.error(_whole(listed[0].node), "undeclared", message, hint)
+
+
+def _whole(node: Node) -> Node:
+    """``os.time`` rather than ``os``, where the name is followed by a field."""
+    parent = node.parent
+    if parent is not None and parent.type == "dot_index_expression" and parent.children[0] is node:
+        return parent
+    return node
+
+
+def _why_undeclared(
+    file: AgentFile, model: ModelSpec, name: str, use: Use, defined: set[str]
+) -> tuple[str, str]:
+    if any(name == parameter.name for parameter in model.parameters):
+        return f"undeclared global '{name}'", f"a parameter is param.{name}"
+    if name in FOREIGN_GLOBALS:
+        message, hint = FOREIGN_GLOBALS[name]
+        return message, hint
+    parent = use.node.parent
+    if name == "f" and parent is not None and parent.type == "function_call":
+        given = parent.child("arguments")
+        if given is not None and given.children[0].type == "string":
+            return 'f"…" is not Lua', 'write "a " .. x, or string.format("a %d", x)'
+    locals_ = {variable.name for variable in file.scopes.variables}
+    if any(name == agent.name for agent in model.types):
+        return f"undeclared global '{name}'", f'an agent type is named in quotes: "{name}"'
+    fields = {
+        file.text(store.node.children[-1])
+        for store in file.scopes.stores
+        if store.node.type == "dot_index_expression" and file.text(store.node.children[0]) == "self"
+    } | {field.name for field in file.spec.state}
+    if name in fields:
+        return f"undeclared global '{name}'", f"the agent's own field is self.{name}"
+    like = nearest(name, GLOBALS | defined | locals_)
+    called = (
+        parent is not None and parent.type == "function_call" and parent.children[0] is use.node
+    )
+    what = "unknown function" if called else "undeclared global"
+    if like is not None:
+        form = " (a local of another function or block)" if like == name else ""
+        return f"{what} '{name}'", f"did you mean {like}?{form}"
+    if called:
+        return f"{what} '{name}'", f"the runtime gives: {listing(API - _VALUES, 30)}"
+    return f"{what} '{name}'", f"declare it (local {name} = …), or keep it in self.{name}"
+
+
+def _reserved(file: AgentFile) -> None:
+    nodes = [use.node for use in (*file.scopes.reads, *file.scopes.writes)]
+    nodes += [variable.node for variable in file.scopes.variables]
+    for node in nodes:
+        if node.type == "identifier" and _RESERVED.match(file.text(node)):
+            file.error(
+                node, "reserved", f"names like {file.text(node)} belong to the runtime",
+                "rename it: names do not begin with __ and a capital",
+            )  # fmt: skip
+
+
+def _members(file: AgentFile, model: ModelSpec) -> None:
+    parameters = {parameter.name for parameter in model.parameters}
+    for use in file.scopes.reads:
+        node, name = use.node, file.text(use.node)
+        index = node.parent
+        if node.var is not None or index is None or index.children[0] is not node:
+            continue
+        member = _member(file, index)
+        if member is None:
+            continue
+        if name == "param" and member not in parameters:
+            like = nearest(member, parameters)
+            file.error(
+                index, "parameter", f"there is no parameter '{member}'",
+                f"did you mean param.{like}?" if like
+                else f"parameters: {listing(parameters)}; declare it in [parameters] of model.toml",
+            )  # fmt: skip
+        elif name in LIBRARIES and member not in LIBRARIES[name]:
+            full = f"{name}.{member}"
+            like = nearest(member, LIBRARIES[name])
+            message, hint = FOREIGN_MEMBERS.get(
+                full,
+                (
+                    f"there is no {full}",
+                    f"did you mean {name}.{like}?" if like
+                    else f"{name} has: {listing(LIBRARIES[name], 30)}",
+                ),
+            )  # fmt: skip
+            file.error(index, "unknown", message, hint)
+
+
+def _member(file: AgentFile, index: Node) -> str | None:
+    if index.type == "dot_index_expression":
+        return file.text(index.children[-1])
+    if index.type == "bracket_index_expression":
+        return literal(file.tree, index.get("field"))
+    return None
+
+
+def _redefined(file: AgentFile) -> None:
+    for use in file.scopes.writes:
+        name = file.text(use.node)
+        if use.node.var is not None or name not in GLOBALS:
+            continue
+        hook = FOREIGN_FUNCTIONS.get(name)
+        if hook and use.function.is_file:
+            hint = f"the function the runtime calls is {hook}(self)"
+        else:
+            hint = f"rename it, or make it local: local my_{name} = …"
+        file.error(
+            use.node, "redefined", f"'{name}' is the runtime's and cannot be redefined", hint
+        )
+    for use in file.scopes.stores:
+        base = use.node.children[0]
+        if base.type != "identifier" or base.var is not None:
+            continue
+        name = file.text(base)
+        if name in LIBRARIES:
+            file.error(
+                use.node, "redefined", f"the {name} library is read-only",
+                "write a local function at the top of the file",
+            )  # fmt: skip
+        elif name == "param":
+            file.error(
+                use.node, "redefined", "parameters are read-only while the model runs",
+                "keep what changes in self",
+            )  # fmt: skip
+    _shadows(file)
+
+
+def _shadows(file: AgentFile) -> None:
+    """A local that hides a function and is then called all the same: ``local tick = tick()``."""
+    for use in file.scopes.calls:
+        callee = use.node.children[0]
+        variable = callee.var
+        if not isinstance(variable, Variable) or variable.name not in GLOBALS | HOOKS:
+            continue
+        value = variable.value
+        if value is None or variable.writes:
+            continue
+        own = value.type == "function_call" and file.text(value.children[0]) == variable.name
+        if own or value.type in ("number", "string", "table_constructor", "true", "false", "nil"):
+            line = file.tree.line(variable.node.start)
+            file.error(
+                callee, "shadowed",
+                f"'{variable.name}' is a local value here (line {line}), no longer the function",
+                f"rename the local: local now = {variable.name}()" if own else "rename the local",
+            )  # fmt: skip
+
+
+_OPERANDS: Final = ("binary_expression", "unary_expression")
+
+
+def _functions_as_values(file: AgentFile) -> None:
+    """``tick % 10`` computes with the function; ``agents.wolf`` indexes it."""
+    for use in file.scopes.reads:
+        node, name = use.node, file.text(use.node)
+        parent = node.parent
+        if node.var is not None or name not in API - _VALUES or parent is None:
+            continue
+        operand = parent.type in _OPERANDS and parent.children[-2].type not in (
+            "==",
+            "~=",
+            "and",
+            "or",
+        )
+        operand = operand and parent.children[0].type not in ("not",)
+        indexed = parent.children[0] is node and parent.type.endswith("index_expression")
+        if operand or indexed:
+            form = _USAGE.get(name, f"{name}(…)")
+            file.error(
+                node, "call", f"{name} is a function, and is not called here", f"write {form}"
+            )
+
+
+_LIST_HINTS: Final = {
+    "push": "write list[#list + 1] = x", "append": "write list[#list + 1] = x",
+    "add": "write list[#list + 1] = x", "insert": "write table.insert(list, x)",
+    "pop": "write table.remove(list)", "remove": "write table.remove(list, i)",
+    "sort": "write table.sort(list)", "concat": "write table.concat(list)",
+    "join": "write table.concat(list, separator)", "length": "write #list",
+    "size": "write #list", "count": "write #list",
+}  # fmt: skip
+
+
+def _methods(file: AgentFile) -> None:
+    """Method calls on values that cannot have the method.
+
+    State, messages and parameters carry no functions, and every script is one file: so a method that no
+    field of this file defines exists on strings alone.
+    """
+    stored = {file.text(node.children[-1]) for node in (use.node for use in file.scopes.stores)}
+    keys = {
+        file.text(name)
+        for node in file.tree.nodes
+        if node.type == "field" and (name := node.get("name")) is not None
+    }
+    defined_functions = {function.name for function in file.scopes.functions}
+    for use in file.scopes.calls:
+        callee = use.node.children[0]
+        if callee.type == "method_index_expression":
+            method = file.text(callee.children[-1])
+            if method in LIBRARIES["string"] or method in stored or method in keys:
+                continue
+            owner = file.text(callee.children[0])
+        elif callee.type == "dot_index_expression" and file.text(callee.children[0]) == "self":
+            method, owner = file.text(callee.children[-1]), "self"
+            if method in stored or method in keys:
+                continue
+        else:
+            continue
+        if owner in LIBRARIES or owner in FOREIGN_GLOBALS and owner not in ("self", "msg"):
+            continue
+        given = ", ".join(file.text(one) for one in arguments(use.node))
+        if owner in ("self", "msg"):
+            if method in API:
+                hint = f"{method} is a function of its own: write {method}({given})"
+            elif method in defined_functions:
+                hint = f"write {method}({', '.join(filter(None, (owner, given)))})"
+            else:
+                hint = f"write local function {method}({owner}, …), and call {method}({owner}, …)"
+            message = f"{owner} has no functions, only data: nothing can be called as {owner}"
+            message += f"{':' if callee.type.startswith('method') else '.'}{method}"
+        else:
+            message = f"nothing here has a method '{method}'"
+            hint = _LIST_HINTS.get(method, "")
+            hint = hint or FOREIGN_MEMBERS.get(f"string.{method}", ("", ""))[1]
+            like = nearest(method, LIBRARIES["string"])
+            hint = hint or (f"did you mean {like}?" if like else f"write {method}({owner}, …)")
+        file.error(callee, "method", message, hint)
