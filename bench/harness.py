@@ -123,6 +123,11 @@ def per_step(contestant: Contestant, ticks: int, agents: int) -> Sample:
     return lambda: contestant.advance(ticks) / ticks / agents * 1e9
 
 
+def warm_up(ticks: int) -> int:
+    """Ticks to run before a sample of ``ticks``, in which the JIT compiles what it will."""
+    return max(2, ticks // 4)
+
+
 def ratio(numerator: Sequence[float] | None, denominator: Sequence[float] | None) -> float | None:
     """Median of the ratios of samples taken in the same round; None when either is missing."""
     if not numerator or not denominator:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from bench.harness import CheckFailed, require_equal
+from bench.harness import CheckFailed, Sample, require_equal, warm_up
 from bench.sources import read_files
 from runtime.client import Client, embedded_coordinator
 from runtime.commands import (
@@ -92,6 +93,38 @@ class Product:
             workers=workers,
         )
         return Running(self._client, self._client.request(order).simulation)
+
+
+@dataclass(frozen=True)
+class Course:
+    """What is timed: ``ticks`` ticks of a model with ``agents`` agents.
+
+    ``verify`` is given the simulation afterwards and raises ``CheckFailed`` if it is not as it
+    should be.
+    """
+
+    folder: Path
+    parameters: Mapping[str, Scalar]
+    agents: int
+    ticks: int
+    verify: Callable[[Running], None]
+
+
+def fresh_samples(made: Product, course: Course, workers: int, digests: set[str]) -> Sample:
+    """ns per agent-step, each time of a simulation made for it: what a JIT compiler makes of a
+    program differs from start to start. Every digest must be the one in ``digests``, if any."""
+
+    def sample() -> float:
+        running = made.create(course.folder, course.parameters, workers=workers)
+        running.advance(warm_up(course.ticks))
+        seconds = running.advance(course.ticks)
+        course.verify(running)
+        digests.add(running.info.digest)
+        require_equal(f"different digests of {course.folder.name}", len(digests), 1)
+        running.remove()
+        return seconds / course.ticks / course.agents * 1e9
+
+    return sample
 
 
 @contextmanager

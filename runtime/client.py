@@ -52,7 +52,7 @@ SILENCE_S: Final = 20.0
 _ASK_S: Final = 5.0
 """While a reply is long in coming, the coordinator is asked so often whether it is there."""
 _START_S: Final = 30.0
-_END_S: Final = 5.0
+_END_S: Final = 3.0
 
 
 class Client:

@@ -47,7 +47,7 @@ from runtime.core.record import Record
 from runtime.core.simulation import Simulation
 from runtime.errors import GedankenError, ModelError, UnknownSimulation, UsageError
 from runtime.log import Log
-from runtime.model import read_model
+from runtime.model import apply_parameters, read_model
 from runtime.protocol import Diagnostic, ModelSpec
 
 MAX_REQUEST: Final = 64 << 20
@@ -211,6 +211,9 @@ class Desk:
             unread = ModelSpec(name=command.name)
             self.answer(ticket, check.model_checked(unread, found, None, {}))
             return []
+        values, unfit = apply_parameters(model, command.parameters)
+        found = [*found, *unfit]
+        command = msgspec.structs.replace(command, parameters=values)
         self._epoch += 1
         job = ModelCheck(model, found, command, ticket, self._epoch, self._settings, now)
         return [(job, job.start())]
@@ -226,6 +229,10 @@ class Desk:
         if model is None:
             self.answer(ticket, check.does_not_check(command.name, check.in_place_order(found)))
             return []
+        values, unfit = apply_parameters(model, command.parameters)
+        if unfit:
+            raise UsageError("; ".join(one.message for one in unfit), unfit[0].hint)
+        command = msgspec.structs.replace(command, parameters=values)
         number = self._numbers.get(command.name, 0) + 1
         self._numbers[command.name] = number
         name = f"{command.name}-{number}"

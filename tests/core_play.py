@@ -45,7 +45,7 @@ def simulation(workers: int, *, metrics: bool = False) -> Simulation:
         "market-1",
         model(metrics=metrics),
         [],
-        CreateSimulation(name="market", files={}, workers=workers, seed=5),
+        CreateSimulation(name="market", files={}, parameters={"n": 4}, workers=workers, seed=5),
         CREATE_TICKET,
         EPOCH,
         SETTINGS,

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from tests.kernel_env import VMS, Kernel
+from kernel_env import VMS, Kernel
 from workers.rewrite import Shapes, rewrite_chunk
 from workers.syntax import parse, to_bytes_text
 

@@ -77,7 +77,7 @@ def replies(effects):
 def test_creation_checks_on_one_worker_then_loads_all_then_runs_tick_0():
     sim = simulation(workers=2)
     assert sim.start() == [NeedWorkers(1)]
-    check = Check(epoch=EPOCH, model=model(), parameters={})
+    check = Check(epoch=EPOCH, model=model(), parameters={"n": 4})
     assert sim.workers_ready([100], 0.0) == [SendOrder(0, check)]
     checked = Checked(worker=0, epoch=EPOCH, diagnostics=[], counts=[4, 4])
     assert all_answer(sim, checked) == [NeedWorkers(2)]
@@ -88,7 +88,7 @@ def test_creation_checks_on_one_worker_then_loads_all_then_runs_tick_0():
             worker=worker,
             workers=2,
             model=model(),
-            parameters={},
+            parameters={"n": 4},
             seed=5,
             counts=[4, 4],
             shard_size=1,

@@ -177,15 +177,18 @@ def _report(scanned: Scan, segment: _Segment, findings: Findings, said: str) -> 
         return
     source = scanned.repaired.split("\n")[line - 1] if line else ""
     column, width = _caret(source, near[1] if near and not at_end else "")
-    message, hint = f"syntax error: {reason}", _hint(reason, source)
-    if "'end' expected" in reason or at_end:
-        opener = _unclosed(scanned, segment)
-        if opener is not None:
-            at = scanned.repaired.count("\n", 0, opener.start) + 1
-            hint = f"the '{opener.text}' of line {at} seems to have no end"
-            if _has_else_if(scanned, segment):
-                hint += "; 'else if' opens another if: write elseif"
-    findings.at(line, column, width, "syntax", message, hint)
+    hint = _hint(reason, source)
+    opener = _unclosed(scanned, segment) if "'end' expected" in reason else None
+    if opener is not None:
+        line = scanned.repaired.count("\n", 0, opener.start) + 1
+        column = opener.start - (scanned.repaired.rfind("\n", 0, opener.start) + 1)
+        width = len(opener.text)
+        hint = f"this '{opener.text}' seems to have no end"
+        if _has_else_if(scanned, segment):
+            hint += "; 'else if' opens another if: write elseif"
+    elif at_end:
+        hint = "something opened above is not closed: a bracket, or a block without its end"
+    findings.at(line, column, width, "syntax", f"syntax error: {reason}", hint)
 
 
 def _caret(source: str, near: str) -> tuple[int, int]:

@@ -81,7 +81,9 @@ def count_agents(
         elif value > _MANY:
             problem = f"gives {value:g} agents; at most {_MANY} fit"
         elif spec.alias and value != 1:
-            problem = f"gives {value:g}, but the type has the name '{spec.alias}', so its count must be 1"
+            problem = (
+                f"gives {value:g}, but the type has the name '{spec.alias}', so its count must be 1"
+            )
         counts.append(-1 if problem else int(value))
         if problem:
             found.append(
@@ -98,9 +100,7 @@ def count_agents(
     return counts, found
 
 
-def _dry_run(
-    order: p.Check, program: Program, counts: list[int], run: RunShare
-) -> p.Fault | None:
+def _dry_run(order: p.Check, program: Program, counts: list[int], run: RunShare) -> p.Fault | None:
     total = sum(counts)
     model, scaled = order.model, counts
     if total > order.dry_agents:
@@ -162,7 +162,9 @@ def compile_query(
         )
         if compiled is None:
             first = found[0]
-            problem.append(msgspec.structs.replace(first, message=f"{context} `{text}`: {first.message}"))
+            problem.append(
+                msgspec.structs.replace(first, message=f"{context} `{text}`: {first.message}")
+            )
             return {"code": "nil", "aggregates": []}
         return compiled
 

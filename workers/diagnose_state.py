@@ -14,7 +14,9 @@ from workers.names import GLOBALS
 from workers.scope import Function, Use, Variable
 from workers.syntax import Node, arguments
 
-_CURE: Final = "keep it in the agent: self.{name} = …; what is common to all belongs in [parameters]"
+_CURE: Final = (
+    "keep it in the agent: self.{name} = …; what is common to all belongs in [parameters]"
+)
 _MUTATORS: Final = frozenset(
     {"table.insert", "table.remove", "table.sort", "rawset", "setmetatable", "shuffle"}
 )

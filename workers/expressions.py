@@ -1,18 +1,19 @@
 """The expression language of ``model.toml``, ``until`` and queries: Lua with aggregates.
 
-An expression becomes Lua text in which the i-th aggregate reads ``__A[i]``; operators are lowered as in
-chunks (``__P``, ``__C`` … are globals of the expression's environment). No functions, no loops: an
-expression needs no fuel beyond what the library functions charge.
+An expression becomes Lua text in which the i-th aggregate reads ``__A[i]``; operators are lowered as
+in chunks (``__P``, ``__C`` … are in scope where it is compiled). No functions, no loops: an expression
+needs no fuel beyond what the library functions charge.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, TypedDict
 
 from runtime.protocol import Diagnostic, ModelSpec
+from workers.broken import CompileText
 from workers.findings import Findings
 from workers.foreign import scan
 from workers.names import (
@@ -35,14 +36,12 @@ from workers.syntax import (
     to_bytes_text,
 )
 
-CompileText = Callable[[str, str], str | None]
-"""(source, chunk name) -> the VM's message if the source does not compile."""
-
 _PREFIX: Final = "return "
 
 
 class AggregateCode(TypedDict):
-    """One aggregate. ``value`` and ``condition`` are Lua over ``self`` (``msg`` when ``op`` is mail)."""
+    """One aggregate. ``value`` and ``condition`` are Lua over ``self`` (``msg`` in mail); the
+    condition of ``share`` is its value. Empty where there is none."""
 
     op: str
     type: str
@@ -114,6 +113,7 @@ class _Compiler:
         model: ModelSpec,
         context: str,
         kinds: frozenset[str] | None,
+        records: frozenset[str],
         agent_type: str,
         findings: Findings,
         place: tuple[int, int],
@@ -121,7 +121,7 @@ class _Compiler:
         self.context = context
         self.rules = CONTEXTS[context]
         self.parameters = {parameter.name for parameter in model.parameters}
-        self.metrics = {metric.name for metric in model.metrics}
+        self.metrics = {metric.name for metric in model.metrics} | records
         self.types = [agent.name for agent in model.types]
         self.kinds = kinds
         self.agent_type = agent_type
@@ -284,7 +284,9 @@ class _Compiler:
             self.node(
                 node,
                 f"there is no {name}.{member}",
-                f"did you mean {name}.{like}?" if like else f"{name} has: {listing(LIBRARIES[name], 30)}",
+                f"did you mean {name}.{like}?"
+                if like
+                else f"{name} has: {listing(LIBRARIES[name], 30)}",
             )
         elif name == "math" and member == "random" and "random" not in rules.names:
             self.node(node, "this expression may not be random", "draw in the agent's script")
@@ -305,15 +307,15 @@ class _Compiler:
     def _aggregate(self, node: Node, op: str, rules: _Rules) -> None:
         given = arguments(node)
         if not rules.aggregates:
-            inside = rules in (_INSIDE, _INSIDE_MAIL)
-            math = f"; for numbers write math.{op}(a, b)" if op in ("min", "max") else ""
-            self.node(
-                node,
-                f"the aggregate {op} cannot stand inside another aggregate"
-                if inside
-                else f"the aggregate {op} cannot be used here",
-                ("name the inner one as a metric of its own" if inside else "") + math.lstrip("; "),
-            )
+            if rules in (_INSIDE, _INSIDE_MAIL):
+                message = f"the aggregate {op} cannot stand inside another aggregate"
+                hint = "compute it in the agents' script, or compare two metrics in [stop]"
+            else:
+                message = f"the aggregate {op} cannot be used here"
+                hint = "aggregates stand in metrics, stop, until, invariants and queries"
+            if op in ("min", "max"):
+                hint += f"; of numbers: math.{op}(a, b)"
+            self.node(node, message, hint)
             return
         made: AggregateCode = {
             "op": op, "type": "", "value": "", "condition": "", "q": 0.0, "mail": "",
@@ -367,7 +369,9 @@ class _Compiler:
             self.node(node, f"{op} does not take {len(rest)} arguments after the type", _form(op))
             return False
         if op in ("count", "share"):
-            made["condition"] = self._code(rest[0], _INSIDE) if rest else ""
+            made["condition" if op == "count" else "value"] = (
+                self._code(rest[0], _INSIDE) if rest else ""
+            )
             return True
         made["value"] = self._code(rest[0], _INSIDE)
         if op == "quantile":
@@ -401,15 +405,17 @@ def compile_expression(
     model: ModelSpec,
     context: str,
     kinds: Iterable[str] | None = None,
+    records: Iterable[str] = (),
     agent_type: str = "",
     line: int = 0,
     compile_text: CompileText | None = None,
 ) -> tuple[ExpressionCode | None, list[Diagnostic]]:
     """Compile one expression.
 
-    ``context`` is a key of ``CONTEXTS``. ``kinds`` are the model's message kinds (None: not checked).
-    ``agent_type`` is the type a query speaks of; its aggregates may leave the type out. ``line`` is the
-    expression's line in model.toml; 0 for an expression from elsewhere.
+    ``context`` is a key of ``CONTEXTS``. ``kinds`` are the model's message kinds (None: not
+    checked), ``records`` the names that scripts record. ``agent_type`` is the type a query speaks of;
+    its aggregates may leave the type out. ``line`` is the expression's line in model.toml; 0 for an
+    expression from elsewhere.
     """
     if line:
         findings = Findings("model.toml", to_bytes_text(model.toml))
@@ -422,6 +428,7 @@ def compile_expression(
         model,
         context,
         None if kinds is None else frozenset(kinds),
+        frozenset(records),
         agent_type,
         findings,
         (place[0] + place[1], place[2]),

@@ -34,7 +34,7 @@ _TOKEN: Final = re.compile(
     r"|(?P<letters>[\x80-\xff]+)"
     r"|(?P<op>===|!==|\.\.\.|\.\.=|\*\*=?|<<=|>>=|//=|\|\|=|&&=|\?\?=?"
     r"|[-+*/%^&|]=|\+\+|&&|\|\||!=|=>|->|<>|::|==|~=|<=|>=|<<|>>|//|\.\.|[^\sA-Za-z0-9_])",
-    re.DOTALL,
+    re.DOTALL | re.ASCII,
 )
 _NUMBER: Final = re.compile(
     r"0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?\d+)?"
@@ -300,7 +300,7 @@ class _Scanner:
         self.report(
             token,
             f"{shown} stands outside a text",
-            'write plain quotes: " or \'' if quotes else "names consist of a-z, A-Z, 0-9 and _",
+            "write plain quotes: \" or '" if quotes else "names consist of a-z, A-Z, 0-9 and _",
         )
         self.patch(token, "_" * len(token.text))
 

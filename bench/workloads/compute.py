@@ -31,39 +31,44 @@ def run(options: Options) -> Iterator[Row]:
 
 
 def _size(agents: int, options: Options) -> Iterator[Row]:
-    ticks = max(1, STEPS // agents)
     repeats = options.repeats or 5
-    with ExitStack() as stack:
-        made = stack.enter_context(product())
-        parameters = {"n": agents, "turns": TURNS}
-        ours = {
-            workers: made.create(OWN / "compute", parameters, workers=workers)
-            for workers in options.teams(1, 2)
-        }
-        bare = Bare("compute", agents, TURNS)
-        contestants: dict[str, Sample] = {
-            str(workers): per_step(running, ticks, agents) for workers, running in ours.items()
-        }
-        contestants["bare"] = per_step(bare, ticks, agents)
-        in_turn(1, contestants)
-        samples = in_turn(repeats, contestants)
-        for running in ours.values():
-            require_equal("largest x", running.ask("thinker", "max(self.x)"), bare.result())
-        digests = {running.info.digest for running in ours.values()}
-        require_equal("digests for the numbers of workers", len(digests), 1)
-        for workers in ours:
-            mine = samples[str(workers)]
-            target = Target("ratio_to_one_worker", ">=", 1.7)
-            yield Row(
-                name="compute",
-                agents=agents,
-                workers=workers,
-                checked=True,
-                check="largest x is the bare loop's, to the bit; one digest",
-                repeats=repeats,
-                ticks=ticks,
-                ratio_to_bare_luajit=ratio(mine, samples["bare"]),
-                ratio_to_one_worker=ratio(samples.get("1"), mine) if workers > 1 else None,
-                targets=(target,) if (agents, workers) == (100_000, 2) else (),
-                samples_ns=tuple(mine),
-            )
+    teams = options.teams(1, 2)
+    ticks = max(1, STEPS // agents)
+    digests: set[str] = set()
+    course = Course(
+        folder=OWN / "compute",
+        parameters={"n": agents, "turns": TURNS},
+        agents=agents,
+        ticks=ticks,
+        verify=lambda running: _verify(running, _largest(agents, running.info.tick)),
+    )
+    with product() as made:
+        samples = in_turn(
+            repeats,
+            {
+                **{str(w): fresh_samples(made, course, w, digests) for w in teams},
+                "bare": bare.fresh_samples(
+                    "compute", agents, ticks, lambda ran: _largest(agents, ran), [TURNS]
+                ),
+            },
+        )
+    for workers in teams:
+        mine = samples[str(workers)]
+        target = Target("ratio_to_one_worker", ">=", 1.7)
+        yield Row(
+            name="compute",
+            agents=agents,
+            workers=workers,
+            checked=True,
+            check="largest x as computed in Python, to the bit; one digest",
+            repeats=repeats,
+            ticks=ticks,
+            ratio_to_bare_luajit=ratio(mine, samples["bare"]),
+            ratio_to_one_worker=ratio(samples.get("1"), mine) if workers > 1 else None,
+            targets=(target,) if (agents, workers) == (100_000, 2) else (),
+            samples_ns=tuple(mine),
+        )
+
+
+def _verify(running: Running, largest: float) -> None:
+    require_equal("largest x", running.ask("thinker", "max(self.x)"), largest)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from functools import partial
 
 from bench.harness import Options, Row, Target, in_turn, per_step, ratio
 from bench.memory import peak
-from bench.product import product
+from bench.product import Course, fresh_samples, product
 from bench.sources import LIBRARY
 from bench.workloads.messages import verify_ring
 
@@ -19,34 +19,29 @@ def growth(options: Options) -> Iterator[Row]:
     sizes = sorted(options.sizes(1_000, 10_000, 100_000, 1_000_000))
     repeats = options.repeats or 3
     for workers in options.teams(1):
-        with ExitStack() as stack:
-            made = stack.enter_context(product())
-            ours = {
-                agents: made.create(LIBRARY / "ring", {"n": agents}, workers=workers)
-                for agents in sizes
-            }
-            contestants = {
-                str(agents): per_step(running, _ticks(agents), agents)
-                for agents, running in ours.items()
-            }
-            in_turn(1, contestants)
-            samples = in_turn(repeats, contestants)
-            for agents, running in ours.items():
-                verify_ring(running, agents)
-                mine = samples[str(agents)]
-                yield Row(
-                    name="growth",
-                    agents=agents,
-                    workers=workers,
-                    checked=True,
-                    check="every node holds the token it should; counters",
-                    repeats=repeats,
-                    ticks=_ticks(agents),
-                    value=ratio(mine, samples[str(sizes[0])]),
-                    unit=f"× {sizes[0]}",
-                    targets=(Target("value", "<=", 3),),
-                    samples_ns=tuple(mine),
-                )
+        with product() as made:
+            samples = in_turn(
+                repeats,
+                {
+                    str(agents): fresh_samples(made, _course(agents), workers, set())
+                    for agents in sizes
+                },
+            )
+        for agents in sizes:
+            mine = samples[str(agents)]
+            yield Row(
+                name="growth",
+                agents=agents,
+                workers=workers,
+                checked=True,
+                check="every node holds the token it should; counters",
+                repeats=repeats,
+                ticks=_course(agents).ticks,
+                value=ratio(mine, samples[str(sizes[0])]),
+                unit=f"× {sizes[0]}",
+                targets=(Target("value", "<=", 3),),
+                samples_ns=tuple(mine),
+            )
 
 
 def million(options: Options) -> Iterator[Row]:
@@ -55,7 +50,8 @@ def million(options: Options) -> Iterator[Row]:
         for workers in options.teams(2):
             with product() as made:
                 running = made.create(LIBRARY / "ring", {"n": agents}, workers=workers)
-                sample = per_step(running, _ticks(agents), agents)
+                ticks = _course(agents).ticks
+                sample = per_step(running, ticks, agents)
                 times = [sample() for _ in range(options.repeats or 3)]
                 verify_ring(running, agents)
                 memory = peak([made.coordinator, *running.info.pids])
@@ -66,7 +62,7 @@ def million(options: Options) -> Iterator[Row]:
                     checked=True,
                     check="every node holds the token it should; counters",
                     repeats=len(times),
-                    ticks=_ticks(agents),
+                    ticks=ticks,
                     value=memory / 2**30,
                     unit="GiB peak",
                     targets=(Target("value", "<=", 2),),
@@ -74,5 +70,11 @@ def million(options: Options) -> Iterator[Row]:
                 )
 
 
-def _ticks(agents: int) -> int:
-    return max(4, STEPS // agents)
+def _course(agents: int) -> Course:
+    return Course(
+        folder=LIBRARY / "ring",
+        parameters={"n": agents},
+        agents=agents,
+        ticks=max(4, STEPS // agents),
+        verify=partial(verify_ring, agents=agents),
+    )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lupa import luajit21  # the plain VM: the yardstick must not come with the runtime's own set-up
+
+from bench.harness import Sample, require_equal, warm_up
 
 SOURCE = Path(__file__).with_suffix(".lua").read_text(encoding="utf-8")
 
@@ -27,3 +30,24 @@ class Bare:
     def result(self) -> float:
         """What was done, as ``bare.lua`` says for each workload."""
         return float(self._result())
+
+
+def fresh_samples(
+    workload: str,
+    agents: int,
+    ticks: int,
+    expected: Callable[[int], float],
+    arguments: Sequence[float] = (),
+) -> Sample:
+    """ns per agent-step, each time in a Lua state made for it, as for the runtime. ``expected``
+    tells what ``result`` must be after so many ticks."""
+
+    def sample() -> float:
+        bare = Bare(workload, agents, *arguments)
+        warm = warm_up(ticks)
+        bare.advance(warm)
+        seconds = bare.advance(ticks)
+        require_equal(f"bare {workload}", bare.result(), expected(warm + ticks))
+        return seconds / ticks / agents * 1e9
+
+    return sample

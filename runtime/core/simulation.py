@@ -69,9 +69,6 @@ class Simulation(Ticks):
         self.target = 0
         self._found = found
         self._creator: Ticket | None = ticket
-        self._parameters = {
-            p.name: command.parameters.get(p.name, p.default) for p in model.parameters
-        }
         self._answer_rows: list[list[Scalar | None]] = []
         self._waiting: list[_Waiting] = []
         self._next_run: str | None = None
@@ -223,7 +220,7 @@ class Simulation(Ticks):
             tick=max(self.tick, 0),
             target=self.target,
             stopped=self._ending.stopped,
-            parameters=self._parameters,
+            parameters=self._command.parameters,
             seed=self._command.seed,
             activation=self._model.activation,
             workers=self.workers,

@@ -362,7 +362,7 @@ end
 -- Whether the pattern means just its own text.
 function M.is_plain(pattern)
   charge(#pattern / 64)
-  return not find(pattern, "[%^%$%*%+%?%.%(%)%[%]%%%-]")
+  return not find(pattern, "[%^%$%*%+%?%.%(%[%%%-]")
 end
 
 return M
