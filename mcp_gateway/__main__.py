@@ -11,10 +11,11 @@ from contextlib import ExitStack
 import anyio
 
 from mcp_gateway import embedded, http, logs
-from mcp_gateway.catalogue import Catalogue
+from mcp_gateway.catalogue import Catalogue, shipped_models
 from mcp_gateway.link import Link
 from mcp_gateway.server import Gateway
 from mcp_gateway.store import ModelStore
+from runtime import library
 from runtime.errors import GedankenError
 
 log = logging.getLogger("mcp_gateway")
@@ -45,13 +46,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     with ExitStack() as stack:
         try:
-            connect = stack.enter_context(embedded.coordinator(options.connect))
+            connect = stack.enter_context(embedded.coordinator(options.connect, options.log_level))
         except GedankenError as error:
             print(f"{error}\n{error.hint}".rstrip(), file=sys.stderr)
             return 1
         link = Link(connect)
         stack.callback(link.close)
-        catalogue = Catalogue(ModelStore(embedded.home()), embedded.library())
+        catalogue = Catalogue(ModelStore(library.home()), shipped_models())
         gateway = Gateway(link, catalogue)
         try:
             if bound is None:

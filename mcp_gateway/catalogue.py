@@ -7,6 +7,12 @@ from dataclasses import dataclass
 
 from mcp_gateway.arguments import did_you_mean
 from mcp_gateway.store import ModelStore, Stored, StoreError
+from runtime import library
+
+
+def program(files: Mapping[str, str]) -> dict[str, str]:
+    """``model.toml`` and the Lua files among ``files``."""
+    return {path: t for path, t in files.items() if path == "model.toml" or path.endswith(".lua")}
 
 
 @dataclass(frozen=True)
@@ -20,6 +26,23 @@ class Source:
     draft: int | None = None
     """The number of a newer revision that does not check, or None."""
 
+    @property
+    def program(self) -> dict[str, str]:
+        """The files that the runtime reads: what is prose or data stays here."""
+        return program(self.files)
+
+
+def shipped_models() -> dict[str, dict[str, str]]:
+    """The library's models with their files, and their README.md, which only ``guide`` shows."""
+    found = {}
+    for path in sorted(library.shipped().glob("*/model.toml")):
+        files = library.read_files(path.parent)
+        readme = path.with_name("README.md")
+        if readme.is_file():
+            files["README.md"] = readme.read_text(encoding="utf-8")
+        found[path.parent.name] = files
+    return found
+
 
 class Catalogue:
     """Names of models to their files. ``library`` maps a name to its files, read at start."""
@@ -29,8 +52,8 @@ class Catalogue:
         self.library = library
 
     def names(self) -> list[str]:
-        """All names, the library's first."""
-        return [*sorted(self.library), *self.store.names()]
+        """All names, sorted."""
+        return sorted({*self.library, *self.store.names()})
 
     def runnable(self, name: str) -> Source:
         """What a simulation of that model is made from: the last good revision.
@@ -62,8 +85,8 @@ class Catalogue:
         raise self.unknown(name)
 
     def stored(self, name: str) -> Stored | None:
-        """The model written under that name, if any; a library name is never one."""
-        return None if name in self.library else self.store.read(name)
+        """The model written under that name, if any; it goes before the library's, as for simctl."""
+        return self.store.read(name)
 
     def unknown(self, name: str) -> StoreError:
         """The error for a name that is no model's."""

@@ -78,9 +78,9 @@ def _excerpt(text: str) -> list[str]:
 
 
 def _plain(message: str, hint: str, then: str) -> str:
-    # The hints of commands speak of simctl; a caller of tools is told the call instead.
-    following = then or hint
-    return "\n".join([clean(message), *_then(following)])
+    # A hint that speaks of the command line helps nobody who has only these tools.
+    hints = [clean(hint)] if hint and "simctl" not in hint else []
+    return "\n".join([clean(message), *hints, *_then(then)])
 
 
 def _then(text: str) -> list[str]:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from datetime import UTC, datetime
 
 from mcp_gateway.render import clean
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, and the traceback if there is one."""
+    """One JSON object a line, with the fields of ``runtime.log``, and the traceback if any."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line for one record."""
         entry = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": round(record.created, 3),
             "level": record.levelname.lower(),
+            "process": "gateway",
+            "pid": record.process,
+            "event": clean(record.getMessage()),
             "logger": record.name,
-            "message": clean(record.getMessage()),
         }
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)

@@ -248,7 +248,14 @@ def write_csv(client: Client, sim: str, path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(reply.columns)
-        writer.writerows(reply.rows)
+        writer.writerows([csv_cell(value) for value in row] for row in reply.rows)
+
+
+def csv_cell(value: Scalar | None) -> Scalar | None:
+    """A value in full precision; whole numbers without the .0 that Python writes."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    return value
 
 
 def require_writable(path: Path | None) -> None:

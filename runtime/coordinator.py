@@ -48,8 +48,8 @@ from runtime.transport import Oversized, Waiter, listen
 DEADLINE_S: Final = 30.0
 WORKER_MODULE: Final = "workers.worker"
 _UNLOAD_S: Final = 10.0
-_BURST: Final = 64
-"""Answers taken in a row before clients are looked at again."""
+_STAY_S: Final = 0.002
+"""How long workers are listened to before clients are looked at again."""
 _LOOK_S: Final = 1.0
 """While anything is under way, deadlines are looked at so often; waiting clients at their time."""
 _TOP_UP_S: Final = 0.5
@@ -90,9 +90,8 @@ class Coordinator:
                 self._look_around(now)
                 continue
             ready = waiter.wait(self._alarm - now)
-            if not ready:
-                continue
-            self._hear_workers()
+            if self._from_workers.socket in ready:
+                self._hear_workers()
             if self._from_clients.socket in ready:
                 self._hear_clients()
             if signals.fileno() in ready:
@@ -117,10 +116,15 @@ class Coordinator:
     # --- workers -------------------------------------------------------------------------------
 
     def _hear_workers(self) -> None:
+        """Take workers' messages, and stay with them for a few milliseconds while a round is open:
+        waiting for several things at once costs as much as a whole round of two workers."""
         posts = self._staff.posts
-        for _ in range(_BURST):
+        receive = self._from_workers.receive
+        until = time.monotonic() + _STAY_S
+        now, wait = 0.0, False
+        while now < until:
             try:
-                message = self._from_workers.receive()
+                message = receive(wait)
             except Oversized as error:
                 self._refuse(f"{error} from a worker", error.peer)
                 continue
@@ -129,21 +133,24 @@ class Coordinator:
             peer, frames = message
             try:
                 answer = decode_answer(frames[0])
-            except (msgspec.MsgspecError, IndexError, RecursionError) as error:
+            except (msgspec.MsgspecError, RecursionError) as error:
                 self._refuse(f"a malformed answer: {error}", peer)
                 continue
+            now = time.monotonic()
             post = posts.get(peer)
             if post is None:
                 self._hear_the_unemployed(peer, answer)
+                wait = False
                 continue
             crew, index = post
-            now = time.monotonic()
+            job = crew.job
             try:
-                effects = crew.job.handle(index, answer, frames[1:], now)
+                effects = job.handle(index, answer, frames[1:], now)
             except Exception as error:
-                effects = self._broken(crew.job, error, now)
+                effects = self._broken(job, error, now)
             if effects:
-                self._carry_out(crew.job, effects)
+                self._carry_out(job, effects)
+            wait = job.is_waiting
 
     def _hear_the_unemployed(self, peer: bytes, answer: object) -> None:
         """A message from a peer without a job: a Hello, or the answer to Unload."""

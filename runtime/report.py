@@ -206,18 +206,23 @@ def metric_table(metrics: Mapping[str, MetricSummary]) -> list[str]:
 
 
 def progress_bar(info: SimulationInfo, start: int, width: int) -> str:
-    """One line of at most ``width`` characters; ``start`` is the tick that the run started at."""
-    total = max(1, info.target - start)
-    share = min(1.0, max(0.0, (info.tick - start) / total))
+    """One line of less than ``width`` characters; ``start`` is the tick that the run started at.
+
+    What a narrow terminal has no room for is left out: first the speed, then the time left.
+    """
+    share = min(1.0, max(0.0, (info.tick - start) / max(1, info.target - start)))
     text = f" {share:4.0%}  tick {grouped(info.tick)} of {grouped(info.target)}"
+    texts = [text]
     if info.ticks_per_s > 0:
-        left = (info.target - info.tick) / info.ticks_per_s
-        text += f"  {grouped(round(info.ticks_per_s))} ticks/s  {seconds(left)} left"
-    room = min(30, width - len(info.sim) - len(text) - 4)
-    if room < 5:
-        return f"{info.sim}{text}"[: max(0, width - 1)]
-    done = round(share * room)
-    return f"{info.sim} {'█' * done}{'░' * (room - done)}{text}"
+        left = f"  {seconds(max(0, info.target - info.tick) / info.ticks_per_s)} left"
+        speed = f"  {grouped(round(info.ticks_per_s))} ticks/s"
+        texts = [text + speed + left, text + left, text]
+    for text in texts:
+        room = min(30, width - len(info.sim) - len(text) - 2)
+        if room >= 10:
+            done = round(share * room)
+            return f"{info.sim} {'█' * done}{'░' * (room - done)}{text}"
+    return f"{info.sim}{texts[-1]}"[: max(0, width - 1)]
 
 
 # --- errors ------------------------------------------------------------------------------------

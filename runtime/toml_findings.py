@@ -82,7 +82,10 @@ def sort_of(value: object) -> str:
         return "a boolean"
     if isinstance(value, int | float):
         return "a number"
-    return {str: "a text", list: "a list", dict: "a table"}.get(type(value), "a date or time")
+    for kind, words in ((str, "a text"), (list, "a list"), (dict, "a table")):
+        if isinstance(value, kind):
+            return words
+    return "a date or time"
 
 
 def is_number(value: object) -> bool:
@@ -182,8 +185,8 @@ class TomlFindings:
             return value
         if isinstance(value, bool):
             return shown(value)
-        if is_number(value):
-            return repr(value) if isinstance(value, int) or math.isfinite(value) else None
+        if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+            return repr(value)
         self.wrong(path, value, "an expression in quotes", f'write {path[-1]} = "…"')
         return None
 

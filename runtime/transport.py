@@ -18,6 +18,8 @@ from runtime.protocol import MAX_BLOB
 
 Frames = list[bytes]
 
+PATIENCE_MS: Final = 2
+"""How long ``ZmqListener.receive`` waits where it may."""
 MAX_FRAMES: Final = 1 << 16
 _LINGER_MS: Final = 500
 """How long a closing socket still sends: the reply to Shutdown must arrive."""
@@ -75,21 +77,34 @@ class ZmqListener:
         self._max_bytes = max_bytes
         self.socket = _socket(zmq.ROUTER)
         self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_BLOB)
+        self.socket.setsockopt(zmq.RCVTIMEO, PATIENCE_MS)
         self.socket.bind(endpoint)
 
-    def receive(self) -> tuple[bytes, Frames] | None:
+    def receive(self, wait: bool = False) -> tuple[bytes, Frames] | None:
+        """As ``Listener`` says; with ``wait`` up to ``PATIENCE_MS`` for a message to come."""
+        recv = self.socket.recv
         try:
-            peer, *frames = self.socket.recv_multipart(zmq.NOBLOCK)
+            peer = recv(0 if wait else zmq.NOBLOCK)
         except zmq.Again:
             return None
-        if len(frames) > 1 or (frames and len(frames[0]) > self._max_bytes):
-            size = sum(map(len, frames))
-            if size > self._max_bytes or len(frames) > MAX_FRAMES:
-                raise Oversized(peer, size)
+        frames = [recv()]
+        size = len(frames[0])
+        more = self.socket.getsockopt
+        while more(zmq.RCVMORE):
+            frames.append(recv())
+            size += len(frames[-1])
+        if size > self._max_bytes or len(frames) > MAX_FRAMES:
+            raise Oversized(peer, size)
         return peer, frames
 
     def send(self, peer: bytes, frames: Sequence[bytes]) -> None:
-        self.socket.send_multipart([peer, *frames])
+        # Not send_multipart: its checks of every frame cost as much as the sending.
+        send = self.socket.send
+        send(peer, zmq.SNDMORE)
+        *first, last = frames
+        for frame in first:
+            send(frame, zmq.SNDMORE)
+        send(last)
 
     def close(self) -> None:
         self.socket.close(_LINGER_MS)

@@ -385,15 +385,14 @@ def test_on_a_terminal_a_bar_shows_the_way_and_ctrl_c_ends_the_run(endless):
     script = 'exec "$@" <"$0" >"$0" 2>&1'
     command = [sys.executable, "-m", "runtime.cli", "run", str(endless), "--ticks", "1000000000"]
     running = subprocess.Popen(["sh", "-c", script, terminal, *command], start_new_session=True)
+    shown = read_terminal(master, b" left")
     os.close(slave)
-    shown = read_terminal(master, b"ticks/s")
     os.write(master, b"\x03")
     shown += read_terminal(master, None)
     os.close(master)
     text = shown.decode()
     assert running.wait(timeout=60) == 130
     assert "endless-1 ░░░░" in text
-    assert "tick 0" not in text.split("endless-1")[-1]
     assert "ended: interrupted" in text
     assert "Traceback" not in text
 

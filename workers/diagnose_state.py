@@ -79,6 +79,10 @@ class _Shared:
     def _load_only(self) -> set[Function]:
         """Functions that are only called while the file loads: table builders and the like."""
         scopes, file = self.file.scopes, self.file
+        reads: dict[tuple[str, bool], list[Use]] = {}
+        for use in scopes.reads:
+            key = (file.text(use.node), isinstance(use.node.var, Variable))
+            reads.setdefault(key, []).append(use)
         found: set[Function] = set()
         for function in scopes.functions:
             node = function.node
@@ -89,12 +93,7 @@ class _Shared:
                 if parent is not None and parent.type in ("arguments", "parenthesized_expression"):
                     found.add(function)
                 continue
-            uses = [
-                use
-                for use in scopes.reads
-                if file.text(use.node) == function.name
-                and (isinstance(use.node.var, Variable) == function.local)
-            ]
+            uses = reads.get((function.name, function.local), [])
             if function.name not in file.hooks and uses and all(u.function.is_file for u in uses):
                 found.add(function)
         return found

@@ -26,6 +26,8 @@ from workers.lua import available_vms
 
 STACK_BYTES: Final = 256 * 1024 * 1024
 _PR_SET_PDEATHSIG: Final = 1
+_M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_THRESHOLD: Final = -3
 
 
 def main() -> None:
@@ -38,6 +40,7 @@ def main() -> None:
     options = parser.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent(os.getppid())
+    _keep_large_blocks()
     threading.stack_size(STACK_BYTES)
     failures: list[BaseException] = []
 
@@ -105,6 +108,15 @@ def _die_with_parent(parent: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def _keep_large_blocks() -> None:
+    """glibc hands blocks above 128 KiB back to the system when freed, and batches are such blocks:
+    each tick would pay for mapping and clearing them again (0.4 ms for 600 kB, measured)."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, 1 << 30)
+        mallopt(_M_TRIM_THRESHOLD, 1 << 30)
 
 
 def log(level: str, message: str) -> None:

@@ -131,8 +131,8 @@ def _model(source: Source) -> str:
 
 def _list(call: Call) -> str:
     catalogue = call.catalogue
-    lines = [f"{name} (library): {description(catalogue.library[name])}" for name in sorted(catalogue.library)]
-    for name in catalogue.store.names():
+    lines = []
+    for name in catalogue.names():
         source = catalogue.newest(name)
         lines.append(f"{name} ({source.origin}): {description(source.files)}")
     shown = lines[:40]

@@ -10,6 +10,7 @@ import anyio.to_thread
 from msgspec import Meta, Struct
 
 from mcp_gateway import faults
+from mcp_gateway.catalogue import program
 from mcp_gateway.edits import BadEdit, Edit, changed
 from mcp_gateway.render import DEFAULT_BUDGET, bounded, cell, one_line
 from mcp_gateway.store import StoreError, check_name
@@ -47,7 +48,7 @@ async def run(call: Call, args: Arguments) -> str:
     except (StoreError, BadEdit) as error:
         raise Refusal(f"model_write: {error}\nNothing was changed.") from None
     checked = await call.ask(
-        CheckModel(name=args.model, files=files, dry_ticks=DRY_TICKS), ModelChecked
+        CheckModel(name=args.model, files=program(files), dry_ticks=DRY_TICKS), ModelChecked
     )
     number = await _kept(call, args.model, files, good=checked.ok)
     if not checked.ok:
@@ -71,12 +72,12 @@ def _base(call: Call, args: Arguments) -> Mapping[str, str]:
     catalogue = call.catalogue
     if not (args.files or args.edits or args.source):
         raise BadEdit("give files, edits or from. guide(topic='model') shows how a model is written")
-    if args.model in catalogue.library:
+    stored = catalogue.stored(args.model)
+    if stored is None and args.model in catalogue.library:
         raise StoreError(
             f"{args.model} is a library model and stays as it is; copy it:"
             f' model_write(model="my_{args.model}", from="{args.model}", edits=[…])'
         )
-    stored = catalogue.stored(args.model)
     if args.source and args.source != args.model:
         return catalogue.newest(args.source).files
     if stored is None:

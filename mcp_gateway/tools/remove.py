@@ -28,10 +28,10 @@ async def run(call: Call, args: Arguments) -> str:
             RemoveSimulation(sim=args.sim), Reply, "status() lists the simulations"
         )
         return f"removed {args.sim}; its worker processes are free"
-    if args.model in call.catalogue.library:
-        raise Refusal(f"{args.model} is a library model and cannot be removed")
     try:
         if not await anyio.to_thread.run_sync(call.catalogue.store.remove, args.model):
+            if args.model in call.catalogue.library:
+                raise Refusal(f"{args.model} is a library model and cannot be removed")
             raise call.catalogue.unknown(args.model)
     except StoreError as error:
         raise Refusal(str(error)) from None

@@ -36,7 +36,7 @@ async def run(call: Call, args: Arguments) -> str:
     reply = await call.ask(
         CreateSimulation(
             name=source.name,
-            files=dict(source.files),
+            files=source.program,
             parameters=args.parameters,
             seed=args.seed,
             workers=args.workers,

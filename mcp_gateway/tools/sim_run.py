@@ -16,6 +16,8 @@ from runtime.commands import CancelRun, Reply, RunSimulation, SimulationReply
 _FIRST_S = 0.25
 """The wait of the first request, which cannot be cancelled: only its reply says whether the run is
 this call's to cancel."""
+_CANCEL_S = 5.0
+"""The run ends when the open tick has closed; nobody waits longer for a hung one."""
 
 
 class Arguments(Struct, frozen=True):
@@ -44,8 +46,8 @@ async def run(call: Call, args: Arguments) -> str:
     try:
         info = await ended(call, reply.simulation, max(0.0, args.wait_s - _FIRST_S))
     except anyio.get_cancelled_exc_class():
-        with anyio.CancelScope(shield=True), suppress(Refusal):
-            # Refused when the run ended in the meantime: then there is nothing to cancel.
+        # Refused when the run ended in the meantime: then there is nothing to cancel.
+        with anyio.move_on_after(_CANCEL_S, shield=True), suppress(Refusal):
             await call.ask(CancelRun(sim=args.sim), Reply)
         raise
     text = report.simulation(info, next_call(info))

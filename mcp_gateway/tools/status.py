@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import anyio
 from msgspec import Meta, Struct
 
 from mcp_gateway import report
@@ -12,7 +13,7 @@ from mcp_gateway.tools.waiting import ended, look, next_call
 from runtime.commands import CancelRun, Reply, Status, StatusReply
 
 _CANCEL_S = 5.0
-"""A cancelled run ends at the next closed tick; a tick is seldom longer than this."""
+"""Longest wait for the open tick to close."""
 
 
 class Arguments(Struct, frozen=True):
@@ -34,8 +35,10 @@ async def run(call: Call, args: Arguments) -> str:
         return report.listing(reply.simulations)
     info = await look(call, args.sim)
     if args.cancel and report.running(info):
-        await call.ask(CancelRun(sim=args.sim), Reply)
-        info = await ended(call, info, max(args.wait_s, _CANCEL_S))
+        # The answer comes when the open tick has closed, which a hung script delays.
+        with anyio.move_on_after(_CANCEL_S):
+            await call.ask(CancelRun(sim=args.sim), Reply)
+        info = await look(call, args.sim, args.wait_s)
     elif args.wait_s:
         info = await ended(call, info, args.wait_s)
     # A simulation that failed is still a question answered: status itself did not fail.

@@ -128,6 +128,11 @@ class Job(ABC):
         barrier = self._barrier
         return barrier.opened + self.settings.deadline_s if barrier.is_open else None
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether workers still owe it answers."""
+        return self._barrier.is_open
+
     def expire(self, now: float) -> list[Effect]:
         """Time has passed: answer the clients that waited long enough."""
         self._now = now

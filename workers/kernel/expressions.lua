@@ -132,28 +132,18 @@ function M.new(world, env, rt)
   -- Anything to evaluate at all?
   function self_.empty() return #groups == 0 and not until_record and not world.has_records end
 
-  -- The number of messages and the total of an expression over them, under way at the end of `tick`.
+  -- The number of messages under way at the end of `tick`; `state` gets the values of an expression.
   local function mail_total(a, state, tick)
-    local count = 0
-    local value = a.loop
-    mail.under_way(tick, function(kind, shape, body, recipient, sender, due, sent, seq, day)
-      if kind ~= a.kind_index then return end
-      local times = 1
-      if recipient < 0 then times = mail.audience_now(-recipient, sender, day) end
-      if times == 0 then return end
-      count = count + times
-      if value then
-        local msg
-        if shape then msg = P.peek_out[shape](body) else msg = body end
-        Q.n = fuel
-        local v = value(msg)
-        if type(v) ~= "number" then
-          error("mail('" .. a.mail .. "', ...) gives " .. (v == nil and "nil" or "a " .. type(v)) .. " for the message agent " .. sender .. " sent in tick " .. sent .. ", where a number is needed", 0)
-        end
-        for _ = 1, times do aggregate.add(state, v) end
+    local value, add_value = a.loop, aggregate.adders.sum
+    return mail.under_way(a.kind_index, tick, value and function(msg, times, sender, sent)
+      Q.n = fuel
+      local v = value(msg)
+      if type(v) ~= "number" then
+        error("mail('" .. a.mail .. "', ...) gives " .. (v == nil and "nil" or "a " .. type(v))
+          .. " for a message that agent " .. sender .. " sent in tick " .. sent .. ", where a number is needed", 0)
       end
+      for _ = 1, times do add_value(state, v) end
     end)
-    return count
   end
 
   -- The partial aggregates of this worker's agents at the end of `tick`: a list beside `aggregates`.

@@ -23,6 +23,14 @@ local KINDS = {
   e = "float", E = "float", f = "float", g = "float", G = "float", s = "string", q = "quoted",
 }
 
+-- Digits that %e or %g shows.
+local function significant(letter, places)
+  places = places or 6
+  if letter == "e" or letter == "E" then return places + 1 end
+  return places == 0 and 1 or places
+end
+
+
 -- A list of strings (literal text) and items.
 local function parse(pattern)
   charge(#pattern / 8)
@@ -53,14 +61,17 @@ local function parse(pattern)
         fail("invalid option '" .. sub(spec, 1, 40) .. "' to 'format'; there are %d %s %f %g %e %x %o %c %q %%")
       end
       if letter == "i" then letter = "d" end
+      local places = nil
+      if dot == "." then places = tonumber(precision) or 0 end
       n = n + 1
       parts[n] = {
         kind = kind, letter = letter, left = find(flags, "-", 1, true) ~= nil,
         plus = find(flags, "+", 1, true) and "+" or find(flags, " ", 1, true) and " " or "",
         width = tonumber(width) or 0,
-        precision = dot == "." and (tonumber(precision) or 0) or nil,
+        precision = places,
         spec = "%" .. flags .. width .. dot .. precision .. letter,
         large = "%" .. flags .. width .. ".0f",
+        digits = significant(letter, places),
       }
       at = last + 1
     end
@@ -126,7 +137,12 @@ end
 
 function format_item.float(item, v, n)
   local x = number_for(item, v, n)
-  if x - x == 0 then return raw_format(item.spec, x) end
+  if x - x == 0 then
+    if item.letter ~= "f" then return raw_format(item.spec, values.printable(x, item.digits)) end
+    -- With %f LuaJIT prints nonsense for numbers below about 1e-150; at 99 places these are zero.
+    if x < 1e-100 and x > -1e-100 then x = x * 0 end
+    return raw_format(item.spec, x)
+  end
   local s = "nan"
   if x > 0 then s = item.plus .. "inf" elseif x < 0 then s = "-inf" end
   if item.letter == "E" or item.letter == "G" then s = upper(s) end

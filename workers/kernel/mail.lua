@@ -26,6 +26,12 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
   local first, order, es, ss, pair_room = nil, nil, nil, nil, 0
   local counter, counter_room = nil, -1
   local touched = {}
+  local shapes_of = {}                   -- per kind: 1 at its shapes, else 0
+  for s = 1, #kind_of_shape do
+    local kind = kind_of_shape[s]
+    shapes_of[kind] = shapes_of[kind] or i32(#kind_of_shape)
+    shapes_of[kind][s] = 1
+  end
 
   local function ensure(slots, count)
     if slots + 2 > first_room or count + 1 > order_room then
@@ -551,33 +557,46 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
     return count, nil
   end
 
-  -- Visits all mail that is under way to living agents and was sent or is held here:
-  -- visit(kind, body or nil builder, recipient id or -type, sender, due, sent, seq, count).
-  -- `body()` builds the body. Before the next tick opens; used by expressions with mail(...).
-  function mail.under_way(tick, visit)
-    local n, to, from, shape, pos = P.out()
-    local where = R.where
-    local previous, seq = 0, 0
-    for e = 1, n do
-      local recipient, s = to[e], shape[e]
-      if from[e] == previous then seq = seq + 1 else previous = from[e]; seq = 1 end
-      if recipient < 0 or where[recipient] ~= 0 then
-        if s == 0 then
-          local one = later[pos[e]]
-          visit(one.kind, nil, one.body, recipient, from[e], one.due, tick, seq)
-        else
-          visit(kind_of_shape[s], s, pos[e], recipient, from[e], tick + 1, tick, seq)
+  -- Messages of a kind under way to living agents, that were sent or are held here; before the next
+  -- tick opens. Calls visit(msg, times, sender, sent tick) for each, when given; returns their number.
+  function mail.under_way(kind, tick, visit)
+    local n, to, from, shape, pos, special = P.out()
+    local where, wanted = R.where, shapes_of[kind]
+    local total = 0
+    if not special and not R.thinned and not visit then
+      for e = 1, n do total = total + wanted[shape[e]] end
+    else
+      local peek = P.peek_out
+      for e = 1, n do
+        local recipient, s = to[e], shape[e]
+        local delayed = s == 0 and later[pos[e]]
+        if wanted[s] == 1 or (delayed and delayed.kind == kind) then
+          local times = 1
+          if recipient < 0 then
+            times = mail.audience_now(-recipient, from[e])
+          elseif where[recipient] == 0 then
+            times = 0
+          end
+          total = total + times
+          if visit and times > 0 then visit(delayed and delayed.body or peek[s](pos[e]), times, from[e], tick) end
         end
       end
     end
-    for due, day in pairs(calendar) do
+    for _, day in pairs(calendar) do
       for at = 0, day.n - STRIDE, STRIDE do
-        local recipient = day[at + 1]
-        if recipient < 0 or where[recipient] ~= 0 then
-          visit(day[at + 4], nil, day[at + 5], recipient, day[at + 2], due, day[at + 6], day[at + 3], day[at + 7])
+        if day[at + 4] == kind then
+          local recipient, times = day[at + 1], 1
+          if recipient < 0 then
+            times = mail.audience_now(-recipient, day[at + 2], day[at + 7])
+          elseif where[recipient] == 0 then
+            times = 0
+          end
+          total = total + times
+          if visit and times > 0 then visit(day[at + 5], times, day[at + 2], day[at + 6]) end
         end
       end
     end
+    return total
   end
 
   -- Mail waiting for each agent hosted here, in reading order: slot -> list of

@@ -6,6 +6,7 @@ local deps = ...
 local meter, values = deps.meter, deps.values
 local fail, charge, Q, out_of_fuel = meter.fail, meter.charge, meter.Q, meter.X
 local text, spelled, reserve, MAX_STRING = values.text, values.spelled, values.reserve, values.MAX_STRING
+local prints_plainly = values.prints_plainly
 local type, select, getmetatable, floor, concat = type, select, getmetatable, math.floor, table.concat
 
 local TWO21, TWO32, TWO53, TWO63 = 2097152, 4294967296, 9007199254740992, 9223372036854775808
@@ -61,10 +62,7 @@ end
 local function piece(v)
   local kind = type(v)
   if kind == "string" then return v end
-  if kind == "number" then
-    if v ~= v then return "nan" end
-    return v
-  end
+  if kind == "number" then return (text(v)) end
   fail("attempt to concatenate a " .. kind .. " value")
 end
 
@@ -112,7 +110,8 @@ local function concatenate(a, b, ...)
   local more = select("#", ...)
   if more == 0 then
     local ka, kb = type(a), type(b)
-    if (ka == "string" or ka == "number" and a == a) and (kb == "string" or kb == "number" and b == b) then
+    if (ka == "string" or ka == "number" and prints_plainly(a))
+      and (kb == "string" or kb == "number" and prints_plainly(b)) then
       local s = a .. b
       if #s > MAX_STRING then reserve(#s, "..") end
       local q = Q.n - #s / 64
@@ -125,8 +124,9 @@ local function concatenate(a, b, ...)
   if more == 1 then
     local c = ...
     local ka, kb, kc = type(a), type(b), type(c)
-    if (ka == "string" or ka == "number" and a == a) and (kb == "string" or kb == "number" and b == b)
-      and (kc == "string" or kc == "number" and c == c) then
+    if (ka == "string" or ka == "number" and prints_plainly(a))
+      and (kb == "string" or kb == "number" and prints_plainly(b))
+      and (kc == "string" or kc == "number" and prints_plainly(c)) then
       local s = a .. b .. c
       if #s > MAX_STRING then reserve(#s, "..") end
       local q = Q.n - #s / 64

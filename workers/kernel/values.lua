@@ -7,7 +7,7 @@ local deps = ...
 local fail, charge = deps.meter.fail, deps.meter.charge
 local type, getmetatable, rawget = type, getmetatable, rawget
 local raw_tostring, raw_tonumber = tostring, tonumber
-local find, byte, lower = string.find, string.byte, string.lower
+local find, byte, sub, lower, raw_format = string.find, string.byte, string.sub, string.lower, string.format
 
 -- The longest string that any function of the sandbox makes, and the most values it returns at once.
 local MAX_STRING = 1048576
@@ -16,13 +16,35 @@ local MAX_VALUES = 250
 
 -- Text -------------------------------------------------------------------------------------------
 
+-- LuaJIT rounds some numbers beyond 1e38 or below 1e-38 wrongly to 14 digits or fewer (one in some 30 000). A
+-- number in the middle of the interval that rounds to the right digits gets them.
+local function printable(x, digits)
+  if digits > 14 or deps.vm ~= "luajit" or x == 0 then return x end
+  local size = x < 0 and -x or x
+  if size < 1e38 and size > 1e-38 or size == 1 / 0 then return x end
+  local _, _, first, rest, exponent = find(raw_format("%.60e", size), "^(%d)%.(%d+)e(.+)$")
+  local inside = byte(rest, digits) >= 53 and "8" or "2"
+  local y = raw_tonumber(first .. "." .. sub(rest, 1, digits - 1) .. inside .. "e" .. exponent)
+  if y == 1 / 0 then return x end
+  if x < 0 then return -y end
+  return y
+end
+
+
+-- Whether the VM's own text for a number serves on both VMs as it is.
+local function prints_plainly(x)
+  return x < 1e38 and x > 1e-38 or x < -1e-38 and x > -1e38 or x == 0
+end
+
+
 -- Neither VM prints an address: it would differ in every run.
 local function text(v)
   local kind = type(v)
   if kind == "string" then return v end
   if kind == "number" then
+    if prints_plainly(v) then return raw_tostring(v) end
     if v ~= v then return "nan" end
-    return raw_tostring(v)
+    return raw_tostring(printable(v, 14))
   end
   if kind == "nil" or kind == "boolean" then return raw_tostring(v) end
   if kind == "table" then
@@ -224,6 +246,8 @@ return {
   MAX_STRING = MAX_STRING,
   MAX_VALUES = MAX_VALUES,
   text = text,
+  printable = printable,
+  prints_plainly = prints_plainly,
   describe = describe,
   to_number = to_number,
   spelled = spelled,
