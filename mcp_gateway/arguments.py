@@ -46,9 +46,9 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``; did you mean "x"?`` or nothing."""
+    """``; did you mean "x"?``, or a full stop where nothing is near."""
     guess = nearest(word, known)
-    return f'; did you mean "{guess}"?' if guess else ""
+    return f'; did you mean "{guess}"?' if guess else "."
 
 
 def schema(arguments: type[Struct]) -> dict[str, Any]:
@@ -99,13 +99,11 @@ def parse(tool: str, arguments: type[A], given: Mapping[str, Any]) -> A:
     fields = {field.encode_name: field for field in structs.fields(arguments)}
     unknown = [name for name in given if name not in fields]
     if unknown:
-        said = "; ".join(
+        said = " ".join(
             f'{tool} has no argument "{name}"{did_you_mean(name, fields)}' for name in unknown
         )
-        raise BadArguments(f"{said.rstrip('?;')}. Arguments of {tool}: {', '.join(fields)}.")
-    missing = [
-        name for name, field in fields.items() if field.required and given.get(name) is None
-    ]
+        raise BadArguments(f"{said} Arguments of {tool}: {', '.join(fields)}.")
+    missing = [name for name, field in fields.items() if field.required and given.get(name) is None]
     if missing:
         raise BadArguments(
             f"{tool} needs {' and '.join(missing)}. Arguments of {tool}: {', '.join(fields)}."

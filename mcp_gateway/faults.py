@@ -35,7 +35,10 @@ def checked(head: str, diagnostics: Sequence[Diagnostic], tail: Sequence[str] = 
     """A heading, then every diagnostic in the order of places."""
     lines = [line for diagnostic in diagnostics for line in diagnostic_lines(diagnostic)]
     return fit(
-        [head], lines, lambda n: f"… {n} more lines left out; mend these first, then they are shown", tail
+        [head],
+        lines,
+        lambda n: f"… {n} more lines left out; mend these first, then they are shown",
+        tail,
     )
 
 

@@ -24,9 +24,7 @@ def clean(text: str) -> str:
     """Without control, bidirectional, zero-width and unassigned characters; lines and tabs stay."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(
-        c for c in text if c in "\n\t" or unicodedata.category(c) not in _INVISIBLE
-    )
+    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in _INVISIBLE)
 
 
 def one_line(text: str, limit: int = CELL) -> str:
@@ -51,9 +49,7 @@ def cell(value: float | str | None) -> str:
     return one_line(value) if isinstance(value, str) else number(value)
 
 
-def table(
-    columns: Sequence[str], rows: Sequence[Sequence[float | str | None]]
-) -> list[str]:
+def table(columns: Sequence[str], rows: Sequence[Sequence[float | str | None]]) -> list[str]:
     """Lines of a table: a heading, then the rows; numbers to the right, texts to the left."""
     texts = [[cell(value) for value in row] for row in rows]
     heads = [one_line(column) for column in columns]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mcp_gateway.faults import fault_lines
-from mcp_gateway.render import assignments, fit, number, one_line, spark, table
+from mcp_gateway.render import assignments, cell, fit, number, one_line, spark, table
 from runtime.commands import MetricSummary, SimulationInfo
 
 _ENDINGS = {
@@ -33,9 +33,10 @@ def simulation(info: SimulationInfo, next_call: str = "") -> str:
     head = [_standing(info), *_error(info)]
     if info.agents:
         head.append("agents: " + ", ".join(f"{k} {n}" for k, n in info.agents.items()))
-    sent = info.messages
-    head.append(f"messages: sent {sent.sent}, delivered {sent.delivered}, dead {sent.dead}")
-    body = metrics(info.metrics)
+    if info.messages.sent:
+        m = info.messages
+        head.append(f"messages: sent {m.sent}, delivered {m.delivered}, dead {m.dead}")
+    body = metrics(info.metrics) if info.tick > 0 else _first_values(info.metrics)
     tail = [_setting(info)]
     if info.digest:
         tail.append(f"digest: {info.digest} (equal digests mean equal runs)")
@@ -57,11 +58,18 @@ def metrics(summaries: Mapping[str, MetricSummary]) -> list[str]:
     return table(["metric", "first", "last", "min", "max", "mean", "course"], rows)
 
 
+def _first_values(summaries: Mapping[str, MetricSummary]) -> list[str]:
+    """The metrics of a world that was just created: one value each."""
+    values = [f"{name} {cell(m.last)}" for name, m in summaries.items()]
+    lines = [values[i : i + 8] for i in range(0, len(values), 8)]
+    return [f"metrics: {', '.join(line)}" for line in lines]
+
+
 def listing(infos: Sequence[SimulationInfo]) -> str:
     """All simulations, the newest last."""
     if not infos:
         return "no simulations. Next: sim_create(model=…); guide(topic='library') lists models"
-    rows = [
+    rows: list[list[float | str | None]] = [
         [
             i.sim,
             i.phase + (f" ({i.stopped})" if i.stopped and not running(i) else ""),
@@ -107,8 +115,12 @@ def _setting(info: SimulationInfo) -> str:
     workers = f"{info.workers} worker{'s' if info.workers != 1 else ''}"
     parts = [f"model {info.model}", f"seed {info.seed}", info.activation, workers, info.vm]
     shown = assignments(info.parameters)
-    return ", ".join(part for part in parts if part) + (f"; {one_line(shown, 400)}" if shown else "")
+    return ", ".join(part for part in parts if part) + (
+        f"; {one_line(shown, 400)}" if shown else ""
+    )
 
 
 def _metrics_left_out(info: SimulationInfo, count: int) -> str:
-    return f'… {count} metrics left out; query(sim="{info.sim}", what="metrics", names=[…]) gives them'
+    return (
+        f'… {count} metrics left out; query(sim="{info.sim}", what="metrics", names=[…]) gives them'
+    )

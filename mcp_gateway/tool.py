@@ -41,7 +41,11 @@ class Call:
     """One tool call under way: the coordinator, the models, and the caller's progress."""
 
     def __init__(
-        self, link: Link, catalogue: Catalogue, context: Context[Any, Any], threads: anyio.CapacityLimiter
+        self,
+        link: Link,
+        catalogue: Catalogue,
+        context: Context[Any, Any],
+        threads: anyio.CapacityLimiter,
     ) -> None:
         self.catalogue = catalogue
         self._link = link

@@ -51,6 +51,8 @@ SILENCE_S: Final = 20.0
 """A coordinator that says nothing for so long, though asked, is taken for lost."""
 _ASK_S: Final = 5.0
 """While a reply is long in coming, the coordinator is asked so often whether it is there."""
+_BLIND_S: Final = 0.25
+"""Without process descriptors, whether the coordinator lives is looked up so often."""
 _START_S: Final = 30.0
 _END_S: Final = 3.0
 
@@ -88,7 +90,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Leave the coordinator; a request under way in another thread fails."""
+        """Leave the coordinator. No request may be under way. May be called again."""
         self._channel.close()
         if self._life is not None:
             os.close(self._life)
@@ -127,20 +129,26 @@ class Client:
 
     def _await(self, key: str, what: str) -> AnyReply:
         """The reply to ``key``; replies to requests that were given up are passed over."""
-        heard = time.monotonic()
+        heard = asked = time.monotonic()
+        ask_s = min(_ASK_S, self._silence_s / 2)
         while True:
             try:
-                frames = self._channel.recv_or_end(min(_ASK_S, self._silence_s / 2), self._life)
+                frames = self._channel.recv_or_end(
+                    _BLIND_S if self._life is None else ask_s, self._life
+                )
             except TimeoutError:
-                if time.monotonic() - heard > self._silence_s:
+                now = time.monotonic()
+                if not private.is_held(self._directory):
+                    raise self._gone(what) from None
+                if now - heard > self._silence_s:
                     raise CoordinatorLost(
                         f"the coordinator (process {self.pid}) has not answered for "
                         f"{self._silence_s:g} s, during {what}",
                         "is it stopped, or its machine out of memory?",
                     ) from None
-                if not private.is_held(self._directory):
-                    raise self._gone(what) from None
-                self._channel.send([encode_request(Request(f"{key}?", Status(sim="?")))])
+                if now - asked >= ask_s:
+                    asked = now
+                    self._channel.send([encode_request(Request(f"{key}?", Status(sim="?")))])
                 continue
             if frames is None:
                 # Its last words may have come together with its end.
@@ -240,7 +248,7 @@ def _end(
     open_descriptors = list(descriptors)
 
     def step() -> None:
-        if client is not None and client._life is not None:
+        if client is not None:
             client.close()
         # With its standard input closed the coordinator ends itself, workers and files included.
         while open_descriptors:

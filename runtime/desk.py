@@ -47,7 +47,7 @@ from runtime.core.record import Record
 from runtime.core.simulation import Simulation
 from runtime.errors import GedankenError, ModelError, UnknownSimulation, UsageError
 from runtime.log import Log
-from runtime.model import apply_parameters, read_model
+from runtime.model import apply_parameters, read_draft
 from runtime.protocol import Diagnostic, ModelSpec
 
 MAX_REQUEST: Final = 64 << 20
@@ -206,7 +206,7 @@ class Desk:
 
     def _check_model(self, ticket: Ticket, command: Command, now: float) -> Work:
         assert isinstance(command, CheckModel)
-        model, found = read_model(command.name, command.files)
+        model, found = read_draft(command.name, command.files)
         if model is None:
             unread = ModelSpec(name=command.name)
             self.answer(ticket, check.model_checked(unread, found, None, {}))
@@ -225,7 +225,7 @@ class Desk:
                 f"{command.name!r} cannot be a model's name",
                 "letters, digits, _ and -; a letter first; at most 40",
             )
-        model, found = read_model(command.name, command.files)
+        model, found = read_draft(command.name, command.files)
         if model is None:
             self.answer(ticket, check.does_not_check(command.name, check.in_place_order(found)))
             return []

@@ -296,6 +296,14 @@ def read_model(name: str, files: Mapping[str, str]) -> tuple[ModelSpec | None, l
     Returns None for the model if there is an error among the findings. ``name`` is used where
     model.toml gives none.
     """
+    model, found = read_draft(name, files)
+    failed = any(one.severity == "error" for one in found)
+    return None if failed else model, found
+
+
+def read_draft(name: str, files: Mapping[str, str]) -> tuple[ModelSpec | None, list[Diagnostic]]:
+    """Like ``read_model``, but gives what of a faulty model can be read, so that its scripts are
+    checked too; None only where model.toml is missing or no TOML."""
     toml = files.get(FILE)
     if toml is None:
         hint = f"files given: {', '.join(sorted(files)) or 'none'}"
@@ -337,9 +345,7 @@ def read_model(name: str, files: Mapping[str, str]) -> tuple[ModelSpec | None, l
         memory_mb=reader.whole(document, "memory_mb", 0, 16) if "memory_mb" in document else 0,
         toml=toml,
     )
-    found = sorted(reader.found, key=lambda one: (one.file, one.line))
-    failed = any(one.severity == "error" for one in found)
-    return None if failed else model, found
+    return model, sorted(reader.found, key=lambda one: (one.file, one.line))
 
 
 # --- a caller's parameters -----------------------------------------------------------------------

@@ -9,14 +9,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 
-from runtime import cli, cli_remote, cli_run
+from runtime import cli, cli_remote, cli_run, library
 from runtime.client import Client, find_coordinators
-from runtime.commands import SUBCOMMANDS, Status
+from runtime.commands import SUBCOMMANDS, CreateSimulation, RunSimulation, Status
 from runtime.errors import UsageError
 
 MODEL_TOML = """
@@ -426,3 +427,81 @@ def test_new_writes_a_model_that_checks_without_warning_and_runs(tmp_path):
 def with_path() -> dict[str, str]:
     """The environment of a call from another folder: the project is found as if installed."""
     return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+
+
+# --- a coordinator that others find ------------------------------------------------------------
+
+
+@pytest.fixture
+def served() -> Iterator[subprocess.Popen]:
+    """`simctl serve`, ready."""
+    serving = subprocess.Popen(
+        [sys.executable, "-m", "runtime.cli", "serve", "--log-level", "warning"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with serving:
+        assert serving.stdout.readline().startswith("ready ipc://")
+        yield serving
+        serving.terminate()
+
+
+@pytest.mark.process
+def test_served_simulations_answer_the_derived_subcommands(served, counter, capsys):
+    def shown(*arguments: str) -> str:
+        assert cli.call(arguments) == 0
+        return capsys.readouterr().out
+
+    name, files = library.read_model(str(counter))
+    (endpoint,) = find_coordinators()
+    with Client(endpoint) as client:
+        client.request(CreateSimulation(name=name, files=files))
+        client.request(RunSimulation(sim="counter-1", ticks=5))
+
+    assert shown("ps").splitlines()[0] == f"coordinator {served.pid}  {endpoint}"
+    listed = shown("status").splitlines()
+    assert listed[0].split() == [
+        "simulation",
+        "phase",
+        "tick",
+        "target",
+        "agents",
+        "workers",
+        "ticks/s",
+    ]
+    assert listed[1].split()[:6] == ["counter-1", "ready", "(ticks)", "5", "5", "3"]
+    (status,) = json.loads(shown("status", "counter-1", "--format", "json"))["simulations"]
+    assert (status["sim"], status["tick"]) == ("counter-1", 5)
+
+    query = ["query", "counter-1", "one", "--field", "self.id", "--field", "self.n"]
+    table = json.loads(shown(*query, "--where", "self.id > 1", "--format", "json"))
+    assert (table["rows"], table["total"]) == ([[2, 5], [3, 5]], 2)
+    assert shown(*query, "--limit", "1").splitlines()[-1] == "2 of 3 rows left out"
+    assert shown("metrics", "counter-1", "--points", "2").split()[-2:] == ["5", "15"]
+    assert shown("log", "counter-1").startswith("tick")
+
+    assert shown("remove", "counter-1") == "done\n"
+    assert cli.call(["status", "counter-1"]) == 2
+    assert "counter-1" in capsys.readouterr().err
+    assert shown("shutdown") == "done\n"
+    assert served.wait(timeout=30) == 0
+    assert served.stderr.read() == ""
+
+
+@pytest.mark.process
+def test_without_a_coordinator_a_subcommand_says_how_to_start_one(capsys):
+    assert cli.call(["status"]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "error: no coordinator is running",
+        "  try: simctl serve starts one; so does an MCP client's gateway",
+    ]
+    assert cli.call(["status", "--format", "json"]) == 1
+    assert json.loads(capsys.readouterr().out)["error"]["kind"] == "coordinator_lost"
+
+
+@pytest.mark.process
+def test_mcp_becomes_the_gateway_and_hands_its_arguments_on():
+    done = simctl("mcp", "--help")
+    assert done.returncode == 0
+    assert "--http" in done.stdout

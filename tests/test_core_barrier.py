@@ -78,7 +78,9 @@ def test_an_answer_in_place_is_not_refused(barrier, answer):
     assert barrier.refusal(0, answer, []) == ""
 
 
-@pytest.mark.parametrize(("tick", "fits"), [(2, False), (3, True), (4, True), (9, True), (10, False)])
+@pytest.mark.parametrize(
+    ("tick", "fits"), [(2, False), (3, True), (4, True), (9, True), (10, False)]
+)
 def test_a_grant_may_be_answered_with_any_of_its_ticks_or_the_one_before(tick, fits):
     barrier = Barrier(7)
     barrier.open(Stepped, 4, 1, 0.0, last=9)

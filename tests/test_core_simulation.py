@@ -71,7 +71,7 @@ def replies(effects):
     return [e for e in effects if isinstance(e, ReplyTo)]
 
 
-# --- creation ----------------------------------------------------------------------------------
+# --- creation ------------------------------------------------------------------------------------
 
 
 def test_creation_checks_on_one_worker_then_loads_all_then_runs_tick_0():
@@ -96,7 +96,10 @@ def test_creation_checks_on_one_worker_then_loads_all_then_runs_tick_0():
             memory_bytes=2 << 30,
         )
 
-    assert sim.workers_ready([100, 101], 0.0) == [SendOrder(0, load(0), []), SendOrder(1, load(1), [])]
+    assert sim.workers_ready([100, 101], 0.0) == [
+        SendOrder(0, load(0), []),
+        SendOrder(1, load(1), []),
+    ]
     loaded = [Loaded(worker=w, epoch=EPOCH, vm="lua52") for w in (0, 1)]
     assert all_answer(sim, *loaded) == [SendOrder(0, step_order(0)), SendOrder(1, step_order(0))]
     (reply,) = all_answer(sim, stepped(0, 0), stepped(1, 0))
@@ -207,7 +210,10 @@ def test_the_order_in_which_answers_arrive_changes_nothing(order):
         for w in range(3)
     }
     closed = {
-        w: (Closed(worker=w, epoch=EPOCH, tick=1, out=[(w + 2) % 3], agents=[w, 1]), [b"late %d" % w])
+        w: (
+            Closed(worker=w, epoch=EPOCH, tick=1, out=[(w + 2) % 3], agents=[w, 1]),
+            [b"late %d" % w],
+        )
         for w in range(3)
     }
 
@@ -230,9 +236,7 @@ def test_spawns_and_removals_close_the_tick_in_a_second_round():
     sim = opened(workers=2, ticks=3)
     sim.handle(0, stepped(0, 1, changes=b"born", spawned=2, out=[1]), [b"mail"], 0.0)
     assert sim.handle(1, stepped(1, 1, agents=[1, 1]), [], 0.0) == [
-        SendOrder(
-            0, Close(epoch=EPOCH, tick=1, changes=[b"born", b""], placement=[1, 1]), []
-        ),
+        SendOrder(0, Close(epoch=EPOCH, tick=1, changes=[b"born", b""], placement=[1, 1]), []),
         SendOrder(
             1,
             Close(epoch=EPOCH, tick=1, changes=[b"born", b""], placement=[1, 1], sources=[0]),
@@ -480,7 +484,7 @@ def test_a_model_that_stopped_by_itself_is_not_run_on():
     assert again == ReplyTo(9, SimulationReply(simulation=info))
 
 
-# --- clients that wait ----------------------------------------------------------------------------
+# --- clients that wait ---------------------------------------------------------------------------
 
 
 def test_a_run_is_answered_after_its_wait_and_goes_on():
@@ -490,7 +494,12 @@ def test_a_run_is_answered_after_its_wait_and_goes_on():
     assert sim.expire(2.9) == []
     (reply,) = sim.expire(3.0)
     info = reply.reply.simulation
-    assert (reply.ticket, info.phase, info.target, info.elapsed_s) == (RUN_TICKET, "running", 9, 2.0)
+    assert (reply.ticket, info.phase, info.target, info.elapsed_s) == (
+        RUN_TICKET,
+        "running",
+        9,
+        2.0,
+    )
     assert len(all_answer(sim, stepped(0, 1), stepped(1, 1))) == 2
 
 
@@ -547,7 +556,7 @@ def test_removing_a_simulation_at_rest_gives_its_workers_back():
     assert created(workers=2).remove(0.0) == [ReleaseWorkers(kill=False), Forget()]
 
 
-# --- queries ---------------------------------------------------------------------------------------
+# --- queries -------------------------------------------------------------------------------------
 
 QUERY = QueryAgents(sim="market-1", agent_type="buyer", fields=["self.cash"])
 

@@ -13,12 +13,13 @@ import msgspec
 import pytest
 from examples import ROOT, Block, Example, all_blocks, blocks, examples
 from mcp.client import Client
-from mcp_gateway import embedded
-from mcp_gateway.catalogue import Catalogue
+from mcp_gateway.catalogue import Catalogue, shipped_models
 from mcp_gateway.link import Link
 from mcp_gateway.server import Gateway
 from mcp_gateway.store import ModelStore
-from runtime import protocol
+from runtime import library, protocol
+from runtime.client import Client as CoordinatorClient
+from runtime.client import embedded_coordinator
 from runtime.core.lifecycle import diagram
 from runtime.model import read_model
 from workers.host import Host
@@ -156,10 +157,10 @@ def test_the_tool_calls_of_the_guide_succeed_in_the_order_shown(page: Path):
                 if result.is_error:
                     failed.append(f"{tool}({arguments}): {result.content[0].text}")
 
-    with embedded.coordinator(None) as connect:
-        link = Link(connect)
+    with embedded_coordinator() as coordinator:
+        link = Link(lambda: CoordinatorClient(coordinator.endpoint))
         try:
-            catalogue = Catalogue(ModelStore(embedded.home()), embedded.library())
+            catalogue = Catalogue(ModelStore(library.home()), shipped_models())
             anyio.run(main, Gateway(link, catalogue))
         finally:
             link.close()

@@ -14,19 +14,28 @@ import pytest
 from gateway_stand_in import FAULT, StandIn
 from mcp.client import Client
 from mcp.shared.exceptions import MCPError
+from msgspec.structs import replace
+
 from mcp_gateway.catalogue import Catalogue
 from mcp_gateway.instructions import INSTRUCTIONS
 from mcp_gateway.link import Link
 from mcp_gateway.server import Gateway
 from mcp_gateway.store import ModelStore
 from mcp_gateway.tools import TOOLS
-from msgspec.structs import replace
 from runtime.commands import CancelRun, CheckModel, CreateSimulation, QueryAgents, Table
 
 ERAS = ["legacy", "auto"]
 TOKENS = 1500
-MODEL = {"model.toml": 'name = "sick"\ndescription = "people fall ill"\n', "agents/person.lua": "-- ok\n"}
-LIBRARY = {"epidemic": {"model.toml": 'name = "epidemic"\ndescription = "SIR"\n', "agents/person.lua": "-- lib\n"}}
+MODEL = {
+    "model.toml": 'name = "sick"\ndescription = "people fall ill"\n',
+    "agents/person.lua": "-- ok\n",
+}
+LIBRARY = {
+    "epidemic": {
+        "model.toml": 'name = "epidemic"\ndescription = "SIR"\n',
+        "agents/person.lua": "-- lib\n",
+    }
+}
 
 
 class Talk:
@@ -60,9 +69,7 @@ class Talk:
         return "epidemic-1"
 
 
-def one_era(
-    tmp_path: Path, test: Callable[[Talk], Awaitable[None]], era: str = "auto"
-) -> None:
+def one_era(tmp_path: Path, test: Callable[[Talk], Awaitable[None]], era: str = "auto") -> None:
     """Run a test with a gateway of its own."""
     failed: list[Exception] = []
 
@@ -143,8 +150,8 @@ async def test_an_unknown_tool_is_a_protocol_error_with_the_nearest_name(t: Talk
 @talk
 async def test_unknown_arguments_are_refused_by_name_with_the_nearest_known(t: Talk) -> None:
     assert await t.refused("sim_run", sim="x-1", tick=5, untill="a") == (
-        'sim_run has no argument "tick"; did you mean "ticks"?;'
-        ' sim_run has no argument "untill"; did you mean "until". '
+        'sim_run has no argument "tick"; did you mean "ticks"?'
+        ' sim_run has no argument "untill"; did you mean "until"? '
         "Arguments of sim_run: sim, ticks, until, wait_s."
     )
 
@@ -250,7 +257,9 @@ async def test_a_library_model_is_copied_and_never_changed(t: Talk) -> None:
 
 
 @talk
-async def test_an_edit_that_does_not_fit_changes_nothing_and_shows_the_nearest_text(t: Talk) -> None:
+async def test_an_edit_that_does_not_fit_changes_nothing_and_shows_the_nearest_text(
+    t: Talk,
+) -> None:
     await t.ok("model_write", model="sick", files=MODEL)
     edit = {"file": "model.toml", "old": 'descripton = "people fall ill"', "new": ""}
     text = await t.refused("model_write", model="sick", edits=[edit])
@@ -269,7 +278,8 @@ def test_names_of_models_are_restricted(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["../model.toml", "/etc/x.lua", "agents/../x.lua", "a\0.lua", ".hidden.lua", "x.py", "x"]
+    "path",
+    ["../model.toml", "/etc/x.lua", "agents/../x.lua", "a\0.lua", ".hidden.lua", "x.py", "x"],
 )
 def test_paths_of_files_are_restricted(tmp_path: Path, path: str) -> None:
     @functools.partial(one_era, tmp_path)
@@ -296,7 +306,6 @@ async def test_a_run_is_summarised_with_metrics_digest_and_next_call(t: Talk) ->
     assert (await t.ok("sim_run", sim=sim, ticks=100)).splitlines() == [
         "epidemic-1 at tick 100: ran the ticks asked for; 0.001 s, 1e+05 ticks/s",
         "agents: person 10",
-        "messages: sent 0, delivered 0, dead 0",
         "metric  first  last  min  max  mean  course",
         "ill         1     1    1    1     1",
         "model epidemic, seed 1, synchronous, 1 worker, luajit21; beta=0.3",
@@ -396,14 +405,16 @@ def people(count: int) -> Table:
 async def test_a_query_passes_everything_on_and_says_what_it_left_out(t: Talk) -> None:
     sim = await t.simulation()
     t.coordinator.table = people(1000)
-    text = await t.ok("query", sim=sim, type="person", where="self.id > 0", limit=2, order="self.id")
+    text = await t.ok(
+        "query", sim=sim, type="person", where="self.id > 0", limit=2, order="self.id"
+    )
     assert text.splitlines() == [
         "epidemic-1 at tick 7: 1000 person agents where self.id > 0",
         "self.id  self.name",
         "      1  name 1 " + "x" * 40,
         "      2  name 2 " + "x" * 40,
-        "… 998 rows left out: where=… selects, order=… puts the wanted ones first, group=… with"
-        " aggregates sums up, a larger limit shows more",
+        "… 998 rows left out: where=… selects, order=… puts the wanted first, aggregates sum up,"
+        " limit=… shows more",
     ]
     assert t.coordinator.seen[-1] == QueryAgents(
         sim=sim, agent_type="person", where="self.id > 0", order="self.id", limit=2
@@ -460,7 +471,10 @@ async def test_log_lines_are_marked_as_data_and_the_newest_are_kept(t: Talk) -> 
 async def test_metrics_over_time_are_a_table_by_tick(t: Talk) -> None:
     sim = await t.simulation()
     t.coordinator.table = Table(
-        columns=["tick", "ill"], rows=[[0, 1.0], [50, 0.123456789], [100, None]], total=101, tick=100
+        columns=["tick", "ill"],
+        rows=[[0, 1.0], [50, 0.123456789], [100, None]],
+        total=101,
+        tick=100,
     )
     assert (await t.ok("query", sim=sim, what="metrics", limit=3)).splitlines() == [
         "epidemic-1: metrics at 3 of 101 ticks",
@@ -475,7 +489,9 @@ async def test_metrics_over_time_are_a_table_by_tick(t: Talk) -> None:
 
 
 @talk
-async def test_the_guide_shows_models_and_files_and_names_topics_for_an_unknown_one(t: Talk) -> None:
+async def test_the_guide_shows_models_and_files_and_names_topics_for_an_unknown_one(
+    t: Talk,
+) -> None:
     await t.ok("model_write", model="sick", files=MODEL)
     assert (await t.ok("guide", topic="models")).splitlines()[:2] == [
         "epidemic (library): SIR",

@@ -95,7 +95,7 @@ def test_nothing_to_receive_is_none_at_once(ends):
 
 
 def test_a_channel_waits_no_longer_than_it_was_told(ends):
-    with pytest.raises(TimeoutError, match="no message within 0.01 s"):
+    with pytest.raises(TimeoutError, match=r"no message within 0\.01 s"):
         ends.connect().recv(0.01)
 
 

@@ -124,6 +124,11 @@ def _reserved(file: AgentFile) -> None:
                 node, "reserved", f"names like {file.text(node)} belong to the runtime",
                 "rename it: names do not begin with __ and a capital",
             )  # fmt: skip
+    for variable in file.scopes.variables:
+        # In Lua 5.2 a local of this name would take the place of the globals.
+        if file.text(variable.node) == "_ENV":
+            why, cure = FOREIGN_GLOBALS["_ENV"]
+            file.error(variable.node, "reserved", why, cure)
 
 
 def _members(file: AgentFile, model: ModelSpec) -> None:

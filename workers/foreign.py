@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from workers.names import KEYWORDS
-from workers.syntax import STRING, from_bytes_text
+from workers.syntax import STRING, from_bytes_text, lower_string
 
 
 @dataclass(frozen=True)
@@ -349,10 +349,12 @@ def lowered(scanned: Scan) -> str:
         elif token.text == "~":
             patch = "+" if ends_operand(before) else "-"
         elif token.text == "<" and at + 2 < len(listed) and listed[at + 1].text == "const":
-            letters[token.start : listed[at + 2].end] = " " * (listed[at + 2].end - token.start)
+            end = listed[at + 2].end
+            letters[token.start : end] = " " * (end - token.start)
         elif token.kind == "string":
-            patch = token.text.replace("\\u{", "\\\\ {")
+            patch = lower_string(token.text) or ""
         if patch:
-            letters[token.start : token.end] = patch
+            letters[token.start] = patch
+            letters[token.start + 1 : token.end] = [""] * (token.end - token.start - 1)
         before = token
     return "".join(letters)

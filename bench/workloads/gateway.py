@@ -26,9 +26,9 @@ def run(options: Options) -> Iterator[Row]:
     for agents in options.sizes(1_000):
         try:
             seconds, outcomes = anyio.run(_rounds, agents, repeats + 2)
-        except* CheckFailed as failed:
+        except ExceptionGroup as group:
             # The client's task groups wrap whatever is raised inside them.
-            raise _first(failed) from None
+            raise CheckFailed(f"over MCP: {_first(group)}") from group
         require_equal("different outcomes of one seed", len(outcomes), 1)
         del seconds[:2]
         yield Row(
@@ -46,10 +46,10 @@ def run(options: Options) -> Iterator[Row]:
         )
 
 
-def _first(group: BaseExceptionGroup[CheckFailed]) -> CheckFailed:
+def _first(group: ExceptionGroup[Exception]) -> Exception:
     """The first error within nested groups."""
     error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+    return _first(error) if isinstance(error, ExceptionGroup) else error
 
 
 async def _rounds(agents: int, rounds: int) -> tuple[list[float], set[str]]:

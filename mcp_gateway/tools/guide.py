@@ -24,7 +24,8 @@ class Arguments(Struct, frozen=True):
     """See the descriptions."""
 
     topic: Annotated[
-        str, Meta(description="not given: the index; models/NAME or models/NAME/FILE: a model's files")
+        str,
+        Meta(description="not given: the index; models/NAME or models/NAME/FILE: a model's files"),
     ] = ""
 
 
@@ -110,7 +111,9 @@ def _models(call: Call, topic: str) -> str:
         part = ""
     if path not in source.files:
         names = sorted(source.files)
-        raise Refusal(f"{name} has no file {path!r}{did_you_mean(path, names)} Files: {', '.join(names)}")
+        raise Refusal(
+            f"{name} has no file {path!r}{did_you_mean(path, names)} Files: {', '.join(names)}"
+        )
     return _part(source.files[path], f"{_MODELS}/{name}/{path}", part)
 
 
@@ -138,7 +141,9 @@ def _list(call: Call) -> str:
     shown = lines[:40]
     if len(lines) > len(shown):
         shown.append(f"… {len(lines) - len(shown)} more of yours left out")
-    shown.append(f"Next: guide(topic='{_MODELS}/NAME') shows a model's files; sim_create(model=NAME)")
+    shown.append(
+        f"Next: guide(topic='{_MODELS}/NAME') shows a model's files; sim_create(model=NAME)"
+    )
     return "\n".join(shown)
 
 

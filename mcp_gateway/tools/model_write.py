@@ -26,7 +26,9 @@ class Arguments(Struct, frozen=True, rename={"source": "from"}):
     model: Annotated[str, Meta(description="your name for it: a-z, 0-9, _")]
     files: Annotated[
         dict[str, str | None],
-        Meta(description="whole files: model.toml, agents/NAME.lua; null takes one away; the rest stays"),
+        Meta(
+            description="whole files: model.toml, agents/NAME.lua; null takes one away; the rest stays"
+        ),
     ] = {}
     edits: Annotated[
         list[Edit], Meta(description="replace old, which must stand exactly once in file, by new")
@@ -71,7 +73,9 @@ def _base(call: Call, args: Arguments) -> Mapping[str, str]:
     check_name(args.model)
     catalogue = call.catalogue
     if not (args.files or args.edits or args.source):
-        raise BadEdit("give files, edits or from. guide(topic='model') shows how a model is written")
+        raise BadEdit(
+            "give files, edits or from. guide(topic='model') shows how a model is written"
+        )
     stored = catalogue.stored(args.model)
     if stored is None and args.model in catalogue.library:
         raise StoreError(

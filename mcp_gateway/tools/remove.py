@@ -16,17 +16,19 @@ class Arguments(Struct, frozen=True):
     """See the descriptions."""
 
     sim: Annotated[str, Meta(description="the simulation to forget")] = ""
-    model: Annotated[str, Meta(description="or: the model of yours to delete, revisions and all")] = ""
+    model: Annotated[
+        str, Meta(description="or: the model of yours to delete, revisions and all")
+    ] = ""
 
 
 async def run(call: Call, args: Arguments) -> str:
     """Remove exactly one thing."""
     if bool(args.sim) == bool(args.model):
-        raise Refusal("remove: give sim or model, one of them. Next: status() lists the simulations")
-    if args.sim:
-        await call.ask(
-            RemoveSimulation(sim=args.sim), Reply, "status() lists the simulations"
+        raise Refusal(
+            "remove: give sim or model, one of them. Next: status() lists the simulations"
         )
+    if args.sim:
+        await call.ask(RemoveSimulation(sim=args.sim), Reply, "status() lists the simulations")
         return f"removed {args.sim}; its worker processes are free"
     try:
         if not await anyio.to_thread.run_sync(call.catalogue.store.remove, args.model):

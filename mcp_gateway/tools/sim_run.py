@@ -26,9 +26,12 @@ class Arguments(Struct, frozen=True):
     sim: Annotated[str, Meta(description="simulation, as sim_create named it")]
     ticks: Annotated[int, Meta(ge=0, lt=2**53, description="how many more, at most")] = 100
     until: Annotated[
-        str, Meta(description="Lua expression over metrics, tick, parameters; ends the run when true")
+        str,
+        Meta(description="Lua expression over metrics, tick, parameters; ends the run when true"),
     ] = ""
-    wait_s: Annotated[float, Meta(ge=0, le=MAX_WAIT_S, description="answer at the latest then")] = 20
+    wait_s: Annotated[float, Meta(ge=0, le=MAX_WAIT_S, description="answer at the latest then")] = (
+        20
+    )
 
 
 async def run(call: Call, args: Arguments) -> str:

@@ -30,7 +30,9 @@ async def run(call: Call, args: Arguments) -> str:
     """List, show, wait, or cancel."""
     if not args.sim:
         if args.cancel or args.wait_s:
-            raise Refusal("status: cancel and wait_s need sim. Next: status() lists the simulations")
+            raise Refusal(
+                "status: cancel and wait_s need sim. Next: status() lists the simulations"
+            )
         reply = await call.ask(Status(), StatusReply)
         return report.listing(reply.simulations)
     info = await look(call, args.sim)

@@ -38,9 +38,7 @@ def next_call(info: SimulationInfo) -> str:
         )
     if report.broken(info):
         return (
-            f'mend the model with model_write, then sim_create and run again;'
+            f"mend the model with model_write, then sim_create and run again;"
             f' query(sim="{info.sim}", what="log") shows what agents logged'
         )
-    return (
-        f'query(sim="{info.sim}", what="agents"|"metrics"|"log", …), or sim_run again to go on'
-    )
+    return f'query(sim="{info.sim}", what="agents"|"metrics"|"log", …), or sim_run again to go on'

@@ -44,7 +44,7 @@ class ModelCheck(Job):
                 epoch=self.epoch,
                 model=self._model,
                 parameters=command.parameters,
-                dry_ticks=command.dry_ticks,
+                dry_ticks=0 if errors_among(self._found) else command.dry_ticks,
                 vm=command.vm,
             )
         )

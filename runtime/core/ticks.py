@@ -81,7 +81,7 @@ class Ticks(Job):
         self._mail: Mail = None
         self._partials: list[bytes] = []
         """Partial aggregates of the last closed tick, while nobody has evaluated them."""
-        self._latest: list[Arrived] = []
+        self._latest: list[Stepped] = []
         """The answers that closed the last tick."""
         self._metrics = MetricTable()
         self._log = LogLines()
@@ -158,7 +158,7 @@ class Ticks(Job):
             self.tick = max(self.tick, answer.tick)
             if fault is not None:
                 raise Faulted(fault)
-            self._latest = arrived
+            self._latest = [answer]
             self._placement.grow(answer.spawned, [0])
             if answer.ended:
                 return Ending(answer.ended, answer.ended_by, answer.fault)
@@ -221,8 +221,8 @@ class Ticks(Job):
             arrived = yield from self._close_tick(tick, arrived, mail)
             mail = self._gather(arrived)
         self._mail = mail
-        self._latest = arrived
-        partials = [answer.partials for answer, _ in arrived if isinstance(answer, Stepped)]
+        self._latest = latest = [answer for answer, _ in arrived if isinstance(answer, Stepped)]
+        partials = [answer.partials for answer in latest]
         if self._evaluates or until or any(partials):
             self._partials = partials
         return None
@@ -339,14 +339,14 @@ class Ticks(Job):
 
     def _agents(self) -> dict[str, int]:
         """Living agents per type."""
-        columns = [a.agents for a, _ in self._latest if isinstance(a, Stepped)]
+        columns = [answer.agents for answer in self._latest]
         return {
             t.name: sum(column[i] for column in columns if i < len(column))
             for i, t in enumerate(self._model.types)
         }
 
     def _messages(self) -> Counts:
-        counts = [a.counts for a, _ in self._latest if isinstance(a, Stepped)]
+        counts = [answer.counts for answer in self._latest]
         return Counts(
             sum(c.sent for c in counts),
             sum(c.delivered for c in counts),

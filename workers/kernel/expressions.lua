@@ -24,17 +24,20 @@ return function(selves, from, to, state, Q, fuel)
   end
 end]]
 
--- count and share need no value.
+-- count and share look at the truth of an expression: of those with the condition, how many, of how many.
 local COUNT_LOOP = [[
 local type, add, bad = ...
 return function(selves, from, to, state, Q, fuel)
-  local hits = 0
+  local hits, total = 0, 0
   for i = from, to do
     local self = selves[i]
     Q.n = fuel
-    if %s then hits = hits + 1 end
+    if %s then
+      total = total + 1
+      if %s then hits = hits + 1 end
+    end
   end
-  return hits
+  return hits, total
 end]]
 
 local PREFIX = "local __R=... local __Q,__X,__L,__P,__D,__C,__BA,__BO,__BX,__BN,__SL,__SR=__R.Q,__R.X,__R.L,__R.P,__R.D,__R.C,__R.BA,__R.BO,__R.BX,__R.BN,__R.SL,__R.SR "
@@ -71,7 +74,8 @@ function M.new(world, env, rt)
     local condition = a.condition ~= "" and a.condition or "true"
     local text
     if a.op == "count" or a.op == "share" then
-      text = format(COUNT_LOOP, "(" .. condition .. ")")
+      local test = a.value ~= "" and a.value or "true"
+      text = format(COUNT_LOOP, "(" .. condition .. ")", "(" .. test .. ")")
     else
       text = format(AGENT_LOOP, "(" .. condition .. ")", "(" .. a.value .. ")")
     end
@@ -166,12 +170,8 @@ function M.new(world, env, rt)
           local from, to = base[k] + 1, base[k] + count[k]
           local op = a.op
           local state = op ~= "count" and op ~= "share" and aggregate.new(op, a.q)
-          local hits = a.loop(selves, from, to, state, Q, fuel)
-          if state then
-            result[j] = {0, state}
-          else
-            result[j] = {hits, to - from + 1}
-          end
+          local hits, total = a.loop(selves, from, to, state, Q, fuel)
+          result[j] = state and {0, state} or {hits, total}
         end
       else
         result[j] = false

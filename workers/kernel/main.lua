@@ -659,7 +659,7 @@ end
 -- Ticks first..last on the only worker. Returns at the first ending or fault.
 function K.run(first, last)
   local done = first - 1
-  return reply(guarded(first - 1, function()
+  local answered = guarded(first - 1, function()
     local result = {out = {}, spawned = 0, removed = 0}
     for tick = first, last do
       run_one(tick)
@@ -680,9 +680,10 @@ function K.run(first, last)
       if result.ended then break end
       if world.memory_limit > 0 and collectgarbage("count") * 1024 > world.memory_limit * 0.7 then collectgarbage("collect") end
     end
-    result.tick = done
     return result
-  end))
+  end)
+  answered.tick = done                -- after a fault too: the ticks before it are closed
+  return reply(answered)
 end
 
 -- One tick of several workers, up to the barrier.

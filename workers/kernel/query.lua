@@ -104,8 +104,10 @@ local function grouped(world, q)
     for j, a in ipairs(specs) do
       local state = g.states[j]
       if a.op == "count" or a.op == "share" then
-        state[2] = state[2] + 1
-        if not a.condition or a.condition(self) then state[1] = state[1] + 1 end
+        if not a.condition or a.condition(self) then
+          state[2] = state[2] + 1
+          if not a.value or a.value(self) then state[1] = state[1] + 1 end
+        end
       elseif not a.condition or a.condition(self) then
         local v = a.value(self)
         if type(v) ~= "number" then

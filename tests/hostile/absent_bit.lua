@@ -1,0 +1,2 @@
+-- expect: undefined global 'bit'
+return bit.x

@@ -1,0 +1,2 @@
+-- expect: undefined global 'bit32'
+return bit32.x

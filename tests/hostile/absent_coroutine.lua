@@ -1,0 +1,2 @@
+-- expect: undefined global 'coroutine'
+return coroutine.x

@@ -1,0 +1,2 @@
+-- expect: undefined global 'ffi'
+return ffi.x

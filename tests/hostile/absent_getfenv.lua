@@ -1,0 +1,2 @@
+-- expect: undefined global 'getfenv'
+return getfenv.x

@@ -1,0 +1,2 @@
+-- expect: undefined global 'jit'
+return jit.x

@@ -1,0 +1,2 @@
+-- expect: undefined global 'module'
+return module.x

@@ -1,0 +1,2 @@
+-- expect: undefined global 'newproxy'
+return newproxy.x

@@ -1,0 +1,2 @@
+-- expect: undefined global 'print'
+return print.x

@@ -1,0 +1,2 @@
+-- expect: undefined global 'python'
+return python.x

@@ -1,0 +1,2 @@
+-- expect: undefined global 'require'
+return require.x

@@ -1,0 +1,2 @@
+-- expect: undefined global 'setfenv'
+return setfenv.x

@@ -1,0 +1,2 @@
+-- expect: field 'foreach'
+return table.foreach({}, error)

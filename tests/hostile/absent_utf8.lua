@@ -1,0 +1,2 @@
+-- expect: undefined global 'utf8'
+return utf8.x

@@ -1,0 +1,2 @@
+-- expect: undefined global '_VERSION'
+return _VERSION.x

@@ -1,0 +1,2 @@
+-- expect: invalid option
+return string.format('%p', {})

@@ -1,0 +1,2 @@
+-- expect: check: 
+LJfunction step(self) end

@@ -1,0 +1,2 @@
+-- expect: check: LL
+function step(self) self.x = 1LL end

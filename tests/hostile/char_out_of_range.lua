@@ -1,0 +1,2 @@
+-- expect: value out of range
+return string.char(256)

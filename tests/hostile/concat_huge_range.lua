@@ -1,0 +1,2 @@
+-- expect: out of fuel
+return table.concat({}, '', 1, 1e15)

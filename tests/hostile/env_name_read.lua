@@ -1,0 +1,2 @@
+-- expect: check: _ENV
+function step(self) _ENV.x = 1 end

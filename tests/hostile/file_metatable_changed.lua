@@ -1,0 +1,3 @@
+-- expect: the metatable of shared
+local shared = {}
+function step(self) setmetatable(shared, {__index = {}}) end

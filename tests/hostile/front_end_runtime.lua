@@ -1,0 +1,3 @@
+-- expect: check: __R
+local r = __R
+function step(self) end

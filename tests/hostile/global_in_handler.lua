@@ -1,0 +1,2 @@
+-- expect: check: counter
+function step(self) counter = 1 end

@@ -1,0 +1,2 @@
+-- expect: must be a function
+on.ping = 5

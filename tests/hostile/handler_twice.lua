@@ -1,0 +1,3 @@
+-- expect: defined twice
+function on.ping() end
+function on.ping() end

@@ -1,0 +1,4 @@
+-- expect: out of fuel
+local t = setmetatable({}, {__index = function() while true do end end})
+pcall(function() return t.x end)
+return 'went on'

@@ -1,0 +1,3 @@
+-- expect: out of fuel
+local t = {1, 2, 3}
+while true do local n = #t end

@@ -1,0 +1,2 @@
+-- expect: read-only
+table.insert(math, 1)

@@ -1,0 +1,2 @@
+-- expect: ok
+assert(getmetatable(string) == false) return 1

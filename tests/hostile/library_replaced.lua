@@ -1,0 +1,2 @@
+-- expect: string.format is read-only
+string.format = function() return 'evil' end

@@ -1,0 +1,3 @@
+-- expect: ok
+table.sort(string)
+return type(string.rep)

@@ -1,0 +1,2 @@
+-- expect: out of fuel
+for _ in function() return 1 end do end

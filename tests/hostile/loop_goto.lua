@@ -1,0 +1,3 @@
+-- expect: out of fuel
+::top::
+goto top

@@ -1,0 +1,2 @@
+-- expect: out of fuel
+repeat until false

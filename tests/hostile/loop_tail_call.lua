@@ -1,0 +1,3 @@
+-- expect: out of fuel
+local function f() return f() end
+f()

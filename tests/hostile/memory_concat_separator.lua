@@ -1,0 +1,2 @@
+-- expect: 1 MiB
+return #table.concat({1, 2, 3, 4}, ('x'):rep(1000000))

@@ -1,0 +1,3 @@
+-- expect: 1 MiB
+local s = 'x'
+for i = 1, 100 do s = s .. s end

@@ -1,0 +1,2 @@
+-- expect: 1 MiB
+return #('x'):rep(1e9)

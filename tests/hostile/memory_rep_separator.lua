@@ -1,0 +1,2 @@
+-- expect: 1 MiB
+return #(''):rep(1e9, 'xx')

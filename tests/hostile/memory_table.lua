@@ -1,0 +1,3 @@
+-- expect: not enough memory
+local t = {}
+for i = 1, 1e6 do t[i] = {i, {i}, {i}, {i}, {i}, {i}, {i}, {i}, {i}, {i}} end

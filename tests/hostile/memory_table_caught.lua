@@ -1,0 +1,4 @@
+-- expect: not enough memory
+local t = {}
+pcall(function() for i = 1, 1e6 do t[i] = {i, {i}, {i}, {i}, {i}, {i}, {i}, {i}, {i}, {i}} end end)
+return 'went on'

@@ -1,0 +1,2 @@
+-- expect: may not have '__count'
+return #setmetatable({}, {__count = 1e9})

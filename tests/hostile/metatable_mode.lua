@@ -1,0 +1,2 @@
+-- expect: may not have '__mode'
+setmetatable({}, {__mode = 'k'})

@@ -1,0 +1,2 @@
+-- expect: may not have '__metatable'
+setmetatable({}, {__metatable = 1})

@@ -1,0 +1,3 @@
+-- expect: NaN
+local t = {}
+t[0/0] = 1

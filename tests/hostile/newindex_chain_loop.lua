@@ -1,0 +1,4 @@
+-- expect: loop
+local t = {}
+setmetatable(t, {__newindex = t})
+t.x = 1

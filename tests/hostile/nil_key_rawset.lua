@@ -1,0 +1,2 @@
+-- expect: table index is nil
+rawset({}, nil, 1)

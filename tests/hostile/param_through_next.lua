@@ -1,0 +1,3 @@
+-- expect: param.rate is read-only
+local k = next(param)
+param[k] = 2

@@ -1,0 +1,4 @@
+-- expect: ok
+local f, state = pairs(param)
+assert(state == nil)
+return param.rate

@@ -1,0 +1,2 @@
+-- expect: param.rate is read-only
+param.rate = 2

@@ -1,0 +1,2 @@
+-- expect: out of fuel
+return string.find(('a'):rep(20000), '(.*)(.*)%1%2b')

@@ -1,0 +1,2 @@
+-- expect: out of fuel
+return string.find(('('):rep(100000), '%b()')

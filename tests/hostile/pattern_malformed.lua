@@ -1,0 +1,2 @@
+-- expect: malformed pattern
+return string.find('a', '[a')

@@ -1,0 +1,2 @@
+-- expect: too many captures
+return string.find('a', ('()'):rep(33))

@@ -1,0 +1,3 @@
+-- expect: out of fuel
+local function f() while true do pcall(f) end end
+f()

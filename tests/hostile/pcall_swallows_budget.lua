@@ -1,0 +1,2 @@
+-- expect: out of fuel
+while true do pcall(function() while true do end end) end

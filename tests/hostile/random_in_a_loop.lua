@@ -1,0 +1,2 @@
+-- expect: out of fuel
+while true do math.random() end

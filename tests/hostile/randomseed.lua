@@ -1,0 +1,2 @@
+-- expect: one seed
+math.randomseed(1)

@@ -1,0 +1,4 @@
+-- expect: stack overflow
+local function f() return 1 + f() end
+pcall(f)
+return 'went on'

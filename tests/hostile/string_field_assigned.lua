@@ -1,0 +1,3 @@
+-- expect: a string cannot be changed
+local s = 'x'
+s.y = 1

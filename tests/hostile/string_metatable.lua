@@ -1,0 +1,2 @@
+-- expect: ok
+assert(getmetatable('') == nil) return 1

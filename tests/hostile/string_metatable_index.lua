@@ -1,0 +1,2 @@
+-- expect: ok
+assert(('x').x == nil) return 1

@@ -1,0 +1,4 @@
+-- expect: read-only
+local s = 'x'
+local lib = string
+lib.upper = nil

@@ -1,0 +1,3 @@
+-- expect: out of fuel
+pcall(tostring, setmetatable({}, {__tostring = function() while true do end end}))
+return 'went on'

@@ -1,0 +1,2 @@
+-- expect: out of fuel
+xpcall(function() while true do end end, function() while true do end end)
