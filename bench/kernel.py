@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.sources import LIBRARY, OWN, read_files
@@ -30,6 +31,9 @@ STEPS = 4_000_000
 """Agent-steps per sample."""
 
 
+TRACES = Path(__file__).with_name("traces.lua").read_bytes()
+
+
 class Share:
     """One worker's share, in this process, with the batches that wait for it."""
 
@@ -40,6 +44,15 @@ class Share:
         answer, _ = self.host.handle(load, [])
         if not isinstance(answer, p.Loaded) or answer.fault:
             raise RuntimeError(f"Load: {answer}")
+
+    def watch_traces(self) -> Callable[[], bytes]:
+        """What gives a report of what the JIT compiler gave up on from now on."""
+        kernel = self.host._kernel
+        if kernel is None or not kernel.vm.startswith("luajit"):
+            raise RuntimeError("traces are LuaJIT's")
+        # Not a function of the kernel: the product has no use for it.
+        report: Callable[[], bytes] = kernel._lua.execute(TRACES)
+        return report
 
     def step(self, tick: int, last: int) -> tuple[float, p.Stepped, list[bytes]]:
         """Seconds, answer and outgoing batches of ``tick`` to ``last``."""
@@ -108,6 +121,7 @@ def run(args: argparse.Namespace) -> None:
         kernel = Kernel(args.name, agents, args.workers, args.watched, args.vm)
         made = time.perf_counter() - began
         ticks = args.ticks or max(4, STEPS // agents)
+        report = kernel.shares[0].watch_traces() if args.traces else None
         kernel.advance(max(1, ticks // 4))
         times = sorted(kernel.advance(ticks) / ticks for _ in range(args.repeats))
         low, middle, high = (
@@ -119,6 +133,8 @@ def run(args: argparse.Namespace) -> None:
             f"  {1e9 / (middle * agents):11,.0f} ticks/s  made in {made:.3f} s",
             flush=True,
         )
+        if report is not None:
+            print(report().decode())
 
 
 def main() -> None:
@@ -132,6 +148,7 @@ def main() -> None:
     options.add_argument("--repeats", type=int, default=5)
     options.add_argument("--vm", default="", help="luajit21 | lua52")
     options.add_argument("--watched", action="store_true", help="with metrics and invariants")
+    options.add_argument("--traces", action="store_true", help="what the JIT gave up on, where")
     args = options.parse_args()
     if args.watched and args.workers > 1:
         options.error("--watched takes one worker: the merging of metrics is the coordinator's")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from types import FrameType
 
 import anyio
 
@@ -45,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"--http {options.http}: {error}", file=sys.stderr)
         return 2
     with ExitStack() as stack:
+        _end_on_signals(stack)
         try:
             connect = stack.enter_context(embedded.coordinator(options.connect, options.log_level))
         except GedankenError as error:
@@ -54,14 +58,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         stack.callback(link.close)
         catalogue = Catalogue(ModelStore(library.home()), shipped_models())
         gateway = Gateway(link, catalogue)
-        try:
-            if bound is None:
-                anyio.run(gateway.run_stdio_async)
-            else:
-                anyio.run(http.serve, gateway, bound)
-        except KeyboardInterrupt:
-            return 130
+        if bound is None:
+            anyio.run(gateway.run_stdio_async)
+        else:
+            anyio.run(http.serve, gateway, bound)
     return 0
+
+
+def _end_on_signals(stack: ExitStack) -> None:
+    """End by SIGINT and SIGTERM with the coordinator and its files gone, status 128 + signal.
+
+    Not by an exception: the thread that reads stdin cannot be interrupted, and would be waited for.
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:
+        try:
+            stack.close()
+        finally:
+            os._exit(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
 
 
 if __name__ == "__main__":

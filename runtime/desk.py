@@ -230,7 +230,7 @@ class Desk:
             self.answer(ticket, check.does_not_check(command.name, check.in_place_order(found)))
             return []
         values, unfit = apply_parameters(model, command.parameters)
-        if unfit:
+        if unfit and not check.errors_among(found):
             raise UsageError("; ".join(one.message for one in unfit), unfit[0].hint)
         command = msgspec.structs.replace(command, parameters=values)
         number = self._numbers.get(command.name, 0) + 1

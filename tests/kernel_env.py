@@ -33,6 +33,7 @@ class Kernel:
     def __init__(self, vm: str, *names: str, max_memory: int = 0) -> None:
         self.vm = vm
         self.error = _ERRORS[vm]
+        self.memory_error = _MODULES[vm].LuaMemoryError
         self.lua = _MODULES[vm].LuaRuntime(
             encoding=None, register_eval=False, max_memory=max_memory
         )

@@ -193,4 +193,4 @@ class Http(Raw):
         if kind.startswith("text/event-stream"):
             data = [line[5:] for line in body.splitlines() if line.startswith("data:")]
             return response.status, [json.loads(text) for text in data if text.strip()]
-        return response.status, [json.loads(body)] if kind.startswith("application/json") else []
+        return response.status, [json.loads(body)] if body and kind.startswith("application/json") else []

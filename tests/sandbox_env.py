@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import TypeVar
 
 from kernel_env import VMS, Kernel
@@ -56,16 +57,22 @@ T = TypeVar("T")
 
 def on_deep_stack(f: Callable[[], T]) -> T:
     """The result of ``f`` run in a thread with a stack like the worker's."""
-    results: list[T] = []
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(f())
+        except BaseException as error:  # carried over to the caller's thread
+            done.set_exception(error)
+
     previous = threading.stack_size(STACK)
     try:
-        thread = threading.Thread(target=lambda: results.append(f()))
+        thread = threading.Thread(target=run)
         thread.start()
     finally:
         threading.stack_size(previous)
     thread.join()
-    (result,) = results  # empty if f raised; the thread has shown the error
-    return result
+    return done.result()
 
 
 def rewritten(source: str) -> bytes:
@@ -87,7 +94,12 @@ class Sandbox:
         """``ok: <what the script, or else its step, returned>`` or ``error: <message>``."""
         text = rewritten(source)
         run = self._driver[b"run"]
-        return on_deep_stack(lambda: run(text, f"@{name}".encode(), fuel)).decode("latin-1")
+        try:
+            outcome = on_deep_stack(lambda: run(text, f"@{name}".encode(), fuel))
+        except self.kernel.memory_error:
+            # Even reporting it needed memory.
+            return "error: not enough memory"
+        return outcome.decode("latin-1")
 
     def fuel_left(self) -> float:
         return self._driver[b"left"]()

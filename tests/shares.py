@@ -1,4 +1,4 @@
-"""A whole simulation in one process: hosts driven tick by tick, as the coordinator would, no sockets.
+"""A whole simulation in one process: hosts driven tick by tick, as a coordinator would.
 
 ``Shares`` is for tests of semantics: it sees every answer, and can stop, dump and restore anywhere.
 """
@@ -167,7 +167,12 @@ class Shares:
             orders.append(
                 (
                     p.Step(
-                        epoch=1, tick=tick, last=tick, sources=sources, partials=partials, until=until
+                        epoch=1,
+                        tick=tick,
+                        last=tick,
+                        sources=sources,
+                        partials=partials,
+                        until=until,
                     ),
                     blobs,
                 )
@@ -185,7 +190,12 @@ class Shares:
                 sources, blobs = self._take(index)
                 changes = [a.changes for a, _ in answers]
                 closing.append(
-                    (p.Close(epoch=1, tick=tick, changes=changes, placement=new, sources=sources), blobs)
+                    (
+                        p.Close(
+                            epoch=1, tick=tick, changes=changes, placement=new, sources=sources
+                        ),
+                        blobs,
+                    )
                 )
             answers = [h.handle(o, b) for h, (o, b) in zip(self._hosts, closing, strict=True)]
             self._post(answers)
@@ -228,7 +238,7 @@ class Shares:
         )
 
     def dump(self, digest: bool = False) -> tuple[dict[int, bytes], bytes]:
-        """Shards by number, and the roster; mail under way is taken in, so running on is allowed."""
+        """Shards by number, and the roster. Mail under way is taken in: running on is allowed."""
         shards: dict[int, bytes] = {}
         roster = b""
         for index, host in enumerate(self._hosts):

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from examples import ROOT, Block, Example, all_blocks, blocks, examples
 from mcp.client import Client
+
 from mcp_gateway.catalogue import Catalogue, shipped_models
 from mcp_gateway.link import Link
 from mcp_gateway.server import Gateway
@@ -22,6 +23,7 @@ from runtime.client import Client as CoordinatorClient
 from runtime.client import embedded_coordinator
 from runtime.core.lifecycle import diagram
 from runtime.model import read_model
+from workers import names
 from workers.host import Host
 
 GUIDE = ROOT / "mcp_gateway" / "guide"
@@ -33,7 +35,9 @@ TOKENS = 600
 # --- models ------------------------------------------------------------------------------------
 
 
-def check(example: Example) -> tuple[protocol.ModelSpec | None, list[protocol.Diagnostic], list[int]]:
+def check(
+    example: Example,
+) -> tuple[protocol.ModelSpec | None, list[protocol.Diagnostic], list[int]]:
     model, found = read_model(example.name, example.complete())
     if model is None:
         return None, list(found), []
@@ -111,6 +115,38 @@ def test_no_block_of_lua_or_toml_is_left_untried():
         if block.language in ("lua", "toml") and not {"model", "file"} <= block.tags.keys()
     ]
     assert untried == []
+
+
+@pytest.mark.parametrize("page", ["docs/lua-api.md", "mcp_gateway/guide/limits.md"])
+def test_the_limits_shown_are_those_of_the_kernel(page: str):
+    kernel = (ROOT / "workers" / "kernel" / "api.lua").read_text(encoding="utf-8")
+    table = re.search(r"M\.LIMITS = \{(.*?)\}", kernel)
+    assert table is not None
+    limits = dict(re.findall(r"(\w+) = (\d+)", table[1]))
+    text = (ROOT / page).read_text(encoding="utf-8")
+    shown = {name: f"{int(value):,}".replace(",", " ") for name, value in limits.items()}
+    assert {name: value for name, value in shown.items() if f" {value}" not in text} == {}
+
+
+def test_the_lua_page_names_everything_that_scripts_and_expressions_may_use():
+    later = {"env", "ask"}
+    members = {name for members in names.LIBRARIES.values() for name in members}
+    mathematics = members & names.LIBRARIES["math"] - {
+        "atan2",
+        "log10",
+        "pow",
+        "cosh",
+        "sinh",
+        "tanh",
+    }
+    wanted = (names.API | names.BASE | names.AGGREGATES | members) - mathematics - later
+    text = (ROOT / "docs" / "lua-api.md").read_text(encoding="utf-8")
+    known = {
+        word
+        for code in re.findall(r"`([^`\n]+(?:\n[^`\n]+)?)`", text)
+        for word in re.findall(r"\w+", code)
+    }
+    assert wanted - known == set()
 
 
 # --- the guide ---------------------------------------------------------------------------------

@@ -81,6 +81,21 @@ def test_continue_is_answered_with_goto() -> None:
     assert one.hint == "write goto continue, and ::continue:: before the end of the loop"
 
 
+@pytest.mark.parametrize(
+    ("body", "text", "cure"),
+    [
+        ("if (self.x) {\n self.y = 1\n}", "{", "if … then … end"),
+        ("while (self.x > 0) {\n self.x = 1\n}", "{", "while … do … end"),
+        ("if self.x then\n self.y = 1\nelif self.z then\n self.y = 2\nend", "elif", "elseif"),
+        ("def helper(a):\n  self.y = 1", "def", "function name(a, b)"),
+    ],
+)
+def test_a_foreign_block_is_reported_alone(body: str, text: str, cure: str) -> None:
+    (one,) = in_step(body)
+    assert (one.code, marked(one)) == ("idiom", text)
+    assert cure in one.hint
+
+
 def test_what_looks_foreign_but_is_lua_passes() -> None:
     body = """
     local s = "a != b && c += 1 // x" -- x != y, continue
@@ -104,7 +119,6 @@ def test_what_looks_foreign_but_is_lua_passes() -> None:
     [
         ("if self.x = 1 then end", 2, "'then' expected near '='", "compare with =="),
         ("  if self.x then\n    self.y = 1", 2, "'end' expected", "this 'if' seems to have no end"),
-        ("if self.x {\n}", 2, "", "not with braces"),
         ("self.t = {price: 3}", 2, "", "write {name = value}"),
         ("self.x = = 1", 2, "unexpected symbol near '='", ""),
         ("self.x = (1 + 2", 3, "')' expected", ""),
@@ -112,7 +126,7 @@ def test_what_looks_foreign_but_is_lua_passes() -> None:
         ("self.x = 'a\\qb'", 2, "invalid escape", "backslash"),
         ("break", 2, "break", "only inside a loop"),
         ("goto nowhere", 2, "nowhere", "::continue::"),
-        ("local end = 3", 2, "<name> expected near 'end'", "words cannot be names"),
+        ("local end = 3", 2, "expected near 'end'", "words cannot be names"),
         ("self.x = ...", 2, "vararg", "function f(...)"),
         ("self.x\nself.y = 1", 3, "", "assignment or a call"),
         ("self.x--", 3, "", ""),

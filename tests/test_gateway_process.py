@@ -270,7 +270,7 @@ def test_a_client_written_with_the_standard_library_works_over_http(
     served: Served, era: str
 ) -> None:
     raw_story(Http(era, served.url))
-    assert served.close() == 0
+    assert served.close() == 128 + signal.SIGTERM
 
 
 @pytest.fixture(scope="session")
@@ -405,6 +405,19 @@ def test_gateways_that_connect_share_a_coordinator_and_its_simulations(env: dict
     assert second.close() == 0
     assert "ticker-1" in first.call("status")[0]
     assert first.close() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_gateway_and_all_it_started(
+    env: dict[str, str], number: signal.Signals
+) -> None:
+    client = Stdio(STATELESS, COMMAND, env)
+    client.greet()
+    client.call("model_write", model="ticker", files=MODEL)
+    client.call("sim_create", model="ticker", workers=2)
+    client.call("sim_run", sim="ticker-1", ticks=10**9, wait_s=0)
+    client.process.send_signal(number)
+    assert client.close() == 128 + number
 
 
 def test_a_killed_gateway_leaves_no_process_behind(env: dict[str, str]) -> None:

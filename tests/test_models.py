@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from examples import ROOT
+
 from runtime import library
 from runtime.client import Client, embedded_coordinator
 from runtime.commands import (
@@ -72,9 +73,7 @@ def simulated(
     """What ``look`` sees of a simulation that has run; the simulation is removed."""
     name, files = library.read_model(str(MODELS / model))
     created = client.request(
-        CreateSimulation(
-            name=name, files=files, parameters=parameters, seed=seed, workers=workers
-        )
+        CreateSimulation(name=name, files=files, parameters=parameters, seed=seed, workers=workers)
     ).simulation
     info = client.request(RunSimulation(sim=created.sim, ticks=ticks, wait_s=100)).simulation
     assert info.stopped in ("ticks", "stop"), info
@@ -147,7 +146,9 @@ def test_every_library_model_checks_without_a_finding_and_says_what_it_is(client
         checked = client.request(CheckModel(name=given, files=files))
         found[name] = (checked.ok, checked.diagnostics, checked.name, bool(checked.description))
         readme = (MODELS / name / "README.md").read_text(encoding="utf-8")
-        parts = [f"**{part}.**" in readme for part in ("Question", "Rule", "What to look at", "Source")]
+        parts = [
+            f"**{part}.**" in readme for part in ("Question", "Rule", "What to look at", "Source")
+        ]
         assert all(parts), f"models/{name}/README.md lacks a part"
     assert found == {name: (True, [], name, True) for name in NAMES}
 

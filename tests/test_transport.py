@@ -147,3 +147,17 @@ def test_a_channel_to_an_endpoint_that_is_bound_later_gets_through(tmp_path_fact
     ends = Zmq(directory)
     request.addfinalizer(ends.close)
     assert ends.next()[1] == [b"early"]
+
+
+def test_a_large_blob_can_be_sent_on_as_it_was_received(tmp_path_factory, request):
+    directory = tmp_path_factory.mktemp("t")
+    listener = listen(f"ipc://{directory}/s")
+    request.addfinalizer(listener.close)
+    channel = connect(f"ipc://{directory}/s")
+    request.addfinalizer(channel.close)
+    blob = bytes(range(256)) * 4096
+    channel.send([b"header", blob, b"small"])
+    Waiter([listener], []).wait(PATIENCE_S)
+    peer, frames = listener.receive()
+    listener.send(peer, frames)
+    assert channel.recv(PATIENCE_S) == [b"header", blob, b"small"]

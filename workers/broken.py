@@ -22,14 +22,19 @@ CompileText = Callable[[str, str], str | None]
 """(source, chunk name) -> the VM's message if the source does not compile."""
 
 _SAID: Final = re.compile(r"^.*?:(\d+): (.*)$", re.DOTALL)
+_ELSEWHERE: Final = re.compile(r"<(?:break|goto)\b[^>]*>.*? at line (\d+)")
+"""Lua 5.2 notices these at the end of the function."""
 _NEAR: Final = re.compile(r" near '?(.*?)'?$", re.DOTALL)
 _OPENERS: Final = frozenset({"function", "if", "do", "repeat"})
+
+_PAIR: Final = r"[{,]\s*(?:\w+|\"[^\"]*\"|'[^']*')\s*:(?!:|\s*\w+\s*[({\"'\[])"
+"""``{price: 3}``, but not the method call of ``{a:price()}``."""
 
 _HINTS: Final[tuple[tuple[str, str, str], ...]] = (
     # (pattern of the VM's reason, pattern of the source line or "", what to write)
     (r"near '='$", r"\b(?:if|elseif|while|until)\b", "compare with ==; = only assigns"),
     (r"near '[{}]'", "", "blocks are written then … end, do … end, not with braces"),
-    (r"near ':'|near '\)'|near '['\"]", r"[{,]\s*[\"'\w]+\s*:", "in a table write {name = value}"),
+    (r"", _PAIR, "in a table write {name = value}"),
     (
         r"near ':'|unexpected symbol|expected",
         r":\s*(?:--.*)?$",
@@ -55,14 +60,14 @@ _HINTS: Final[tuple[tuple[str, str, str], ...]] = (
         "",
         "put the label last in its block, or locals between into do … end",
     ),
-    (r"break.*outside|no loop to break", "", "break stands only inside a loop; leave with return"),
+    (r"break.*outside|not inside a loop", "", "break stands only inside a loop; leave with return"),
     (r"outside a vararg", "", "name the parameters, or write function f(...)"),
     (r"ambiguous syntax", "", "put the ( on the line of the function, or a ; before it"),
     (r"malformed number", "", "write numbers as 10, 0.5, 1e-3 or 0xff"),
     (r"too many local|local variables", "", "put constants into one table"),
     (r"upvalues", "", "put constants into one table"),
     (r"function arguments expected", "", "write a:method(x), or a.field"),
-    (r"<name> expected", "", "a name is needed here; Lua's own words cannot be names"),
+    (r"'?<name>'? expected", "", "a name is needed here; Lua's own words cannot be names"),
     (r"'=' expected|syntax error near", "", "a statement is an assignment or a call: x = …, f(…)"),
 )
 
@@ -97,13 +102,14 @@ def blank_broken(
 
 
 def _segments(scanned: Scan) -> list[_Segment]:
-    """Stretches between the ``function``, ``local`` and ``on`` that stand at the left margin."""
+    """Stretches between the ``function``, ``local function`` and ``on`` at the left margin."""
     text = scanned.repaired
+    following = [*scanned.tokens[1:], Token("", "", len(text), len(text))]
     starts = [
         token.start
-        for token in scanned.tokens
-        if token.text in ("function", "local", "on")
-        and (token.start == 0 or text[token.start - 1] == "\n")
+        for token, after in zip(scanned.tokens, following, strict=False)
+        if (token.start == 0 or text[token.start - 1] == "\n")
+        and (token.text in ("function", "on") or (token.text, after.text) == ("local", "function"))
     ]
     bounds = sorted({0, *starts, len(text)})
     return [_Segment(a, b) for a, b in zip(bounds, bounds[1:], strict=False)]
@@ -167,13 +173,19 @@ def _has_idiom(scanned: Scan, line: int) -> bool:
 def _report(scanned: Scan, segment: _Segment, findings: Findings, said: str) -> None:
     match = _SAID.match(said)
     line, reason = (int(match[1]), match[2]) if match else (1, said)
+    elsewhere = _ELSEWHERE.search(reason)
+    if elsewhere is not None:
+        line = int(elsewhere[1])
     near = _NEAR.search(reason)
     at_end = near is not None and near[1] in ("<eof>", "eof")
     if at_end:
         # The last line of the segment that holds anything, not the blank ones below it.
         kept = scanned.repaired[: segment.end].rstrip()
         line = kept.count("\n") + 1
-    if _has_idiom(scanned, line):
+    if _has_idiom(scanned, line) or any(
+        segment.start <= idiom.start < segment.end and not idiom.repaired
+        for idiom in scanned.idioms
+    ):
         return
     source = scanned.repaired.split("\n")[line - 1] if line else ""
     column, width = _caret(source, near[1] if near and not at_end else "")

@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
-import msgpack
 import msgspec
 
 from runtime import protocol as p
 from workers.expressions import ExpressionCode, compile_expression
 from workers.frontend import Program, compile_model
+from workers.heads import pack
 from workers.lua import Kernel, LuaFault
 
 _MANY: Final = 2**31 - 1
@@ -26,8 +26,8 @@ def check_model(order: p.Check, run: RunShare) -> p.Checked:
     try:
         kernel = Kernel(order.vm, 256 * 2**20)
     except LuaFault as error:
-        found = p.Diagnostic(severity="error", code="vm", message=str(error))
-        return p.Checked(worker=0, epoch=order.epoch, diagnostics=[found])
+        no_vm = p.Diagnostic(severity="error", code="vm", message=str(error))
+        return p.Checked(worker=0, epoch=order.epoch, diagnostics=[no_vm])
 
     def compile_text(source: str, name: str) -> str | None:
         message = kernel.call("syntax", source.encode("utf-8", "surrogateescape"), name.encode())
@@ -69,7 +69,7 @@ def count_agents(
     """Agents per type with the order's parameters (-1 where a count fails), and what is wrong."""
     counts: list[int] = []
     found: list[p.Diagnostic] = []
-    parameters = _pack(order.parameters)
+    parameters = pack(order.parameters)
     for kind, spec in zip(program["types"], order.model.types, strict=True):
         code = kind["count"]["code"]
         ok, value = kernel.call("constant", code.encode(), b"count", parameters)
@@ -94,7 +94,7 @@ def count_agents(
                     file="model.toml",
                     line=spec.count.line or spec.line,
                     excerpt=spec.count.text,
-                    hint="write a whole number, or an expression over parameters such as floor(n / 2)",
+                    hint="write a whole number, or an expression over parameters: floor(n / 2)",
                 )
             )
     return counts, found
@@ -218,9 +218,3 @@ def field_name(text: str) -> str:
 def _self_field(text: str) -> str:
     """``cash`` orders by ``self.cash``: the name that the column shows."""
     return f"self.{text}" if text.isidentifier() and text != "tick" else text
-
-
-def _pack(value: object) -> bytes:
-    packed = msgpack.packb(value)
-    assert isinstance(packed, bytes)
-    return packed

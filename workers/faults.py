@@ -7,18 +7,27 @@ from typing import Any, Final
 from runtime.protocol import Fault, ModelSpec
 
 _HINTS: Final = {
-    "fuel": "look for a loop that never ends; if the work is real, spread it over ticks or raise fuel "
-    "in [settings] of model.toml",
+    "fuel": "look for a loop that never ends; if the work is real, spread it over ticks or "
+    "raise fuel in [settings] of model.toml",
     "memory": "let agents keep less, or run fewer agents; the limit is memory_mb in [settings]",
     "limit": "spread the work over ticks or over agents; docs/lua-api.md lists the limits",
-    "invariant": "query the agents at this tick, and look for what creates or loses the quantity; mail "
-    "under way counts through mail(kind, expression)",
+    "invariant": "query the agents at this tick, and look for what creates or loses the quantity; "
+    "mail under way counts through mail(kind, expression)",
 }
 
 _TEXT_HINTS: Final = (
-    ("attempt to index", "the value before the dot or bracket is nil here: set it in init, or test it first"),
-    ("attempt to call", "no such function here: check the name, and that helpers are defined above"),
-    ("attempt to perform arithmetic", "one operand has no number: set the field in init, or use (x or 0)"),
+    (
+        "attempt to index",
+        "the value before the dot or bracket is nil here: set it in init, or test it first",
+    ),
+    (
+        "attempt to call",
+        "no such function here: check the name, and that helpers are defined above",
+    ),
+    (
+        "attempt to perform arithmetic",
+        "one operand has no number: set the field in init, or use (x or 0)",
+    ),
     ("attempt to compare", "both sides must be of one type: convert with tonumber or tostring"),
     ("attempt to concatenate", "wrap the value in tostring(...)"),
     ("stack overflow", "a function calls itself without an end: check its stopping condition"),
@@ -84,7 +93,8 @@ def _excerpt(model: ModelSpec, file: str | None, line: int | None) -> str | None
         return None
     first, last = max(1, line - 1), min(len(lines), line + 1)
     return "\n".join(
-        f"{'>' if n == line else ' '} {n:4d} | {_clean(lines[n - 1])[:160]}" for n in range(first, last + 1)
+        f"{'>' if n == line else ' '} {n:4d} | {_clean(lines[n - 1])[:160]}"
+        for n in range(first, last + 1)
     )
 
 
@@ -95,7 +105,10 @@ def _hint(fault: Fault) -> str | None:
         if fragment in fault.message:
             return hint
     if fault.kind == "metric":
-        return "give every agent the field in init, or write (self.x or 0), or add a condition as third argument"
+        return (
+            "give every agent the field in init, or write (self.x or 0), or add a condition as "
+            "third argument"
+        )
     return None
 
 

@@ -17,12 +17,14 @@ from workers.syntax import STRING, from_bytes_text, lower_string
 
 @dataclass(frozen=True)
 class Idiom:
-    """A stretch of text that is not Lua: ``message`` says why, ``hint`` what to write."""
+    """A stretch of text that is not Lua: ``message`` says why, ``hint`` what to write. ``repaired``
+    is false where nothing that parses could be put in its place."""
 
     start: int
     end: int
     message: str
     hint: str
+    repaired: bool = True
 
 
 _TOKEN: Final = re.compile(
@@ -57,6 +59,7 @@ _OPERATORS: Final = {
 _DECLARING: Final = {"let", "var", "const", "auto", "int", "float", "double", "string", "bool"}
 _FUNCTION: Final = {"def", "func", "fn", "fun", "defun"}
 _ELSEIF: Final = {"elif", "elsif", "elseif_"}
+_BLOCKS: Final = frozenset({"if", "elseif", "else", "while", "for", "function"})
 _NOT_ENDING: Final = KEYWORDS - {"end", "nil", "true", "false", "break"}
 """Words after which an expression or statement goes on."""
 
@@ -132,8 +135,8 @@ class _Scanner:
 
     # -- helpers
 
-    def report(self, token: Token, message: str, hint: str) -> None:
-        self.idioms.append(Idiom(token.start, token.end, message, hint))
+    def report(self, token: Token, message: str, hint: str, repaired: bool = True) -> None:
+        self.idioms.append(Idiom(token.start, token.end, message, hint, repaired))
 
     def patch(self, token: Token, text: str) -> None:
         self.patches.append((token.start, token.end, text))
@@ -204,7 +207,9 @@ class _Scanner:
         elif op == "?":
             self.question(at, token)
         elif op == "`":
-            self.report(token, "` is not Lua", 'write "a " .. x, or string.format("a %d", x)')
+            self.report(
+                token, "` is not Lua", 'write "a " .. x, or string.format("a %d", x)', False
+            )
         elif op in ("=>", "->"):
             self.report(token, f"{op} is not Lua", "write function(x) return … end, or a.b")
             self.patch(token, "==")
@@ -214,9 +219,35 @@ class _Scanner:
         elif op == "#" and self.starts_line(token) and self.starts_statement(at):
             self.report(token, "# does not begin a comment in Lua", "write --")
             self.blank(token.start, self.line_end(token))
+        elif op == "{":
+            self.brace(at, token)
         elif op == "<" and self.text_at(at + 2) == ">" and self.text_at(at + 1) == "close":
             self.report(token, "<close> is not in this Lua", "write local x = …, without <close>")
             self.blank(token.start, self.tokens[at + 2].end)
+
+    def brace(self, at: int, token: Token) -> None:
+        """``if (x) {`` at the end of a line."""
+        if self.same_line(token, self.token(at + 1)):
+            return
+        line: list[Token] = []
+        for before in reversed(self.tokens[:at]):
+            if not self.same_line(before, token):
+                break
+            line.insert(0, before)
+        while line and line[0].text in ("}", ")"):
+            line.pop(0)
+        if not line or line[0].text not in _BLOCKS:
+            return
+        words = {before.text for before in line}
+        last = line[-1]
+        attached = last.text in (")", "else") or (last.kind == "name" and ends_operand(last))
+        if attached and not words & {"then", "do", "return", "="}:
+            self.report(
+                token,
+                "blocks are not written with braces in Lua",
+                "write if … then … end, while … do … end, function f(a) … end",
+                False,
+            )
 
     def assigning(self, at: int, token: Token) -> None:
         op = _ASSIGNING[token.text]
@@ -283,16 +314,16 @@ class _Scanner:
             return
         if not self.starts_statement(at) or following.kind != "name" or following.text in KEYWORDS:
             if word in _ELSEIF and self.starts_statement(at):
-                self.report(token, f"{word} is not Lua", "write elseif … then")
+                self.report(token, f"{word} is not Lua", "write elseif … then", False)
             return
         if word in _DECLARING:
             self.report(token, f"{word} does not declare in Lua", "write local")
             self.declared.add(following.text)
             self.patch(token, "local" if word == "const" else "")
         elif word in _FUNCTION:
-            self.report(token, f"{word} is not Lua", "write function name(a, b) … end")
+            self.report(token, f"{word} is not Lua", "write function name(a, b) … end", False)
         elif word in _ELSEIF:
-            self.report(token, f"{word} is not Lua", "write elseif … then")
+            self.report(token, f"{word} is not Lua", "write elseif … then", False)
 
     def letters(self, token: Token) -> None:
         shown = from_bytes_text(token.text)

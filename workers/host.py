@@ -18,6 +18,7 @@ from runtime import protocol as p
 from workers import check, faults
 from workers.expressions import compile_expression
 from workers.frontend import Program, compile_model
+from workers.heads import Head, Kind, batches_of, decode_head, pack
 from workers.lua import Kernel
 
 Blobs = Sequence[bytes]
@@ -66,7 +67,9 @@ class Host:
             return self._refused(f"{type(order).__name__} is not an order for a host")
         needs_share = not isinstance(order, p.Check | p.Load | p.Unload)
         if needs_share and self._kernel is None:
-            return self._refused(f"{type(order).__name__} before Load: no simulation is hosted here")
+            return self._refused(
+                f"{type(order).__name__} before Load: no simulation is hosted here"
+            )
         try:
             return handler(order, blobs)
         except faults.KernelFailure as failure:
@@ -101,7 +104,9 @@ class Host:
         program, diagnostics = compile_model(order.model)
         if program is None:
             first = next(d for d in diagnostics if d.severity == "error")
-            return self._refused(f"the model does not check: {first.file}:{first.line}: {first.message}")
+            return self._refused(
+                f"the model does not check: {first.file}:{first.line}: {first.message}"
+            )
         kernel = Kernel(order.vm, order.memory_bytes, self._crumb_address)
         self._kernel, self._model, self._program = kernel, order.model, program
         self._workers, self._tick, self._until = order.workers, order.tick, ""
@@ -119,7 +124,7 @@ class Host:
             "memory_bytes": order.memory_bytes,
             "tick": order.tick,
         }
-        head = self._head(self._call("load", _pack(settings)))
+        head = self._head(self._call("load", pack(settings)))
         fault = head.fault
         if fault is None and order.tick >= 0:
             fault = self._restore(blobs)
@@ -159,7 +164,8 @@ class Host:
     def _set_until(self, text: str) -> p.Fault | None:
         if text == self._until:
             return None
-        assert self._model is not None and self._program is not None
+        assert self._model is not None
+        assert self._program is not None
         packed = b""
         if text:
             code, diagnostics = compile_expression(
@@ -173,7 +179,7 @@ class Host:
                     hint=diagnostics[0].hint or None,
                     order=(4, 0, 0, 0, 0),
                 )
-            packed = _pack(
+            packed = pack(
                 {"name": "until", "role": "until", "every": 1, "line": 0, "text": text, **code}
             )
         fault = self._head(self._call("set_until", packed)).fault
@@ -182,6 +188,12 @@ class Host:
         return fault
 
     def _step(self, order: p.Step, blobs: Blobs) -> Reply:
+        if order.until != self._until:
+            # Before the mail is taken in: what a worker refuses must change nothing.
+            fault = self._set_until(order.until)
+            if fault is not None:
+                hint = f" ({fault.hint})" if fault.hint else ""
+                return self._refused(fault.message + hint)
         self._arrive(order.sources, blobs)
         if order.partials:
             settled = self._settled(order.tick - 1, order.partials)
@@ -189,19 +201,16 @@ class Host:
                 return settled, []
         else:
             settled = None
-        if order.until != self._until:
-            fault = self._set_until(order.until)
-            if fault is not None:
-                return self._answer(p.Stepped, _Head(tick=order.tick - 1, fault=fault)), []
         self._had_close = False
         if self._workers == 1:
             return self._grant(order)
         result = self._call("step", order.tick)
         head = self._head(result)
         self._tick = order.tick
+        answer = self._answer(p.Stepped, head)
         if settled is not None and settled.rows:
-            head.rows = settled.rows
-        return self._answer(p.Stepped, head), _batches(result)
+            answer = msgspec.structs.replace(answer, rows=settled.rows)
+        return answer, batches_of(result)
 
     def _grant(self, order: p.Step) -> Reply:
         """Ticks ``tick``..``last``, in calls that double while they are short, up to the grant."""
@@ -217,8 +226,7 @@ class Host:
             row_count += head.row_count
             spawned += head.spawned
             removed += head.removed
-            if head.row_count:
-                rows.append(head.raw_rows)
+            rows.append(head.rows)
             if head.logs:
                 logs.extend(msgpack.unpackb(head.logs, strict_map_key=False))
             self._tick = head.tick
@@ -230,7 +238,7 @@ class Host:
             per_tick = spent / (head.tick - order.tick + 1)
             left = int((budget - spent) / per_tick) + 1 if per_tick > 0 else size * 2
             size = max(1, min(size * 2, left))
-        head.rows = _array(row_count, rows)
+        head.row_count, head.rows = row_count, b"".join(rows)
         head.logs = msgpack.packb(logs) if logs else b""
         head.spawned, head.removed = spawned, removed
         head.more = not done
@@ -239,8 +247,8 @@ class Host:
     def _close(self, order: p.Close, blobs: Blobs) -> Reply:
         self._arrive(order.sources, blobs)
         self._had_close = True
-        result = self._call("close", order.tick, _pack(order.placement), *order.changes)
-        return self._answer(p.Closed, self._head(result)), _batches(result)
+        result = self._call("close", order.tick, pack(order.placement), *order.changes)
+        return self._answer(p.Closed, self._head(result)), batches_of(result)
 
     def _settled(self, tick: int, partials: list[bytes]) -> p.Stepped:
         head = self._head(self._call("settle", tick, *partials))
@@ -250,8 +258,9 @@ class Host:
         self._arrive(order.sources, blobs)
         fault = self._set_until(order.until)
         if fault is not None:
-            return self._answer(p.Settled, _Head(tick=order.tick, fault=fault)), []
-        return self._answer(p.Settled, self._head(self._call("settle", order.tick, *order.partials))), []
+            return self._answer(p.Settled, Head(tick=order.tick, fault=fault)), []
+        head = self._head(self._call("settle", order.tick, *order.partials))
+        return self._answer(p.Settled, head), []
 
     # --- state and questions ---------------------------------------------------------------------
 
@@ -303,7 +312,8 @@ class Host:
         return msgspec.structs.replace(answer, fault=fault), []
 
     def _packed_query(self, query: p.Query) -> tuple[bytes, p.Fault | None]:
-        assert self._model is not None and self._program is not None
+        assert self._model is not None
+        assert self._program is not None
         spec, problem = check.compile_query(query, self._model, self._program)
         if problem is not None:
             return b"", p.Fault(
@@ -313,7 +323,7 @@ class Host:
                 excerpt=problem.excerpt or None,
                 hint=problem.hint or None,
             )
-        return _pack(spec), None
+        return pack(spec), None
 
     # --- the kernel's answers --------------------------------------------------------------------
 
@@ -324,34 +334,16 @@ class Host:
         except self._kernel.errors as error:
             raise faults.KernelFailure(name, error) from None
 
-    def _head(self, result: Any) -> _Head:
+    def _head(self, result: Any) -> Head:
         raw = result[0] if isinstance(result, tuple) else result
-        head = _Head.decode(raw)
-        if head.fault_map is not None:
+        head = decode_head(raw)
+        if head.caught is not None:
             assert self._model is not None
-            head.fault = faults.fault_from(head.fault_map, self._model)
+            head.fault = faults.fault_from(head.caught, self._model)
         return head
 
-    def _answer(self, kind: type[Any], head: _Head) -> Any:
-        return kind(
-            worker=self.worker,
-            epoch=self.epoch,
-            tick=head.tick,
-            out=head.out,
-            changes=head.changes,
-            spawned=head.spawned,
-            removed=head.removed,
-            partials=head.partials,
-            rows=head.rows,
-            logs=head.logs,
-            counts=head.counts,
-            agents=head.agents,
-            ended=head.ended,
-            ended_tick=head.ended_tick,
-            ended_by=head.ended_by,
-            fault=head.fault,
-            more=head.more,
-        )
+    def _answer(self, kind: type[Kind], head: Head) -> Kind:
+        return head.answer(kind, self.worker, self.epoch)
 
     def _refused(self, reason: str) -> Reply:
         return p.Refused(worker=self.worker, epoch=self.epoch, tick=self._tick, reason=reason), []
@@ -373,89 +365,3 @@ class Host:
         kinds: dict[type[Any], type[Any]] = {p.Close: p.Closed, p.Settle: p.Settled}
         kind = kinds.get(type(order), p.Stepped)
         return kind(worker=self.worker, epoch=self.epoch, tick=tick, fault=fault), []
-
-
-class _Wire(msgspec.Struct, array_like=True):
-    """The head of an answer as main.lua writes it."""
-
-    tick: int
-    out: list[int]
-    changes: bytes
-    spawned: int
-    removed: int
-    partials: bytes
-    row_count: int
-    rows: bytes
-    logs: bytes
-    counts: p.Counts
-    agents: list[int]
-    ended: str
-    ended_tick: int
-    ended_by: str
-    fault: dict[str, Any] | None
-
-
-_decode_wire = msgspec.msgpack.Decoder(_Wire).decode
-
-
-class _Head(msgspec.Struct):
-    """The head of an answer, being completed."""
-
-    tick: int
-    out: list[int] = []
-    changes: bytes = b""
-    spawned: int = 0
-    removed: int = 0
-    partials: bytes = b""
-    row_count: int = 0
-    raw_rows: bytes = b""
-    rows: bytes = b""
-    logs: bytes = b""
-    counts: p.Counts = p.Counts()
-    agents: list[int] = []
-    ended: str = ""
-    ended_tick: int = -1
-    ended_by: str = ""
-    fault_map: dict[str, Any] | None = None
-    fault: p.Fault | None = None
-    more: bool = False
-
-    @classmethod
-    def decode(cls, raw: bytes) -> _Head:
-        w = _decode_wire(raw)
-        return cls(
-            w.tick,
-            w.out,
-            w.changes,
-            w.spawned,
-            w.removed,
-            w.partials,
-            w.row_count,
-            w.rows,
-            _array(w.row_count, [w.rows]) if w.row_count else b"",
-            w.logs,
-            w.counts,
-            w.agents,
-            w.ended,
-            w.ended_tick,
-            w.ended_by,
-            w.fault,
-        )
-
-
-def _batches(result: Any) -> list[bytes]:
-    """What follows the head of an answer; one value alone is not a tuple."""
-    return list(result[1:]) if isinstance(result, tuple) else []
-
-
-def _array(count: int, parts: list[bytes]) -> bytes:
-    """One msgpack array of ``count`` elements, whose bytes the parts are."""
-    if not count:
-        return b""
-    return msgpack.Packer().pack_array_header(count) + b"".join(parts)
-
-
-def _pack(value: object) -> bytes:
-    packed = msgpack.packb(value)
-    assert isinstance(packed, bytes)
-    return packed

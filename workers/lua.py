@@ -45,8 +45,8 @@ return function(vm, sources, crumb_address)
   D.random_module = module("random")
   D.rng = D.random_module.new(D)
   D.random = D.rng
-  for _, name in ipairs({"meter", "values", "order", "operators", "base", "pattern", "format", "strings",
-    "tables", "maths", "sandbox", "guard"}) do
+  for _, name in ipairs({"meter", "values", "order", "operators", "base", "pattern", "format",
+    "strings", "tables", "maths", "sandbox", "guard"}) do
     D[name] = module(name)
   end
   -- the random streams serve agents, so they count as agents do and charge as the library does

@@ -121,7 +121,10 @@ def _keep_large_blocks() -> None:
 
 def log(level: str, message: str) -> None:
     """One JSON line on stderr."""
-    print(json.dumps({"level": level, "process": "worker", "pid": os.getpid(), "message": message}), file=sys.stderr)
+    print(
+        json.dumps({"level": level, "process": "worker", "pid": os.getpid(), "message": message}),
+        file=sys.stderr,
+    )
 
 
 if __name__ == "__main__":

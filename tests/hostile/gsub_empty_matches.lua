@@ -1,2 +1,2 @@
--- expect: 1 MiB
+-- expect: out of fuel
 return #string.gsub(('a'):rep(1000000), '.-', 'x')
