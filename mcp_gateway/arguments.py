@@ -94,7 +94,7 @@ def parse(tool: str, arguments: type[A], given: Mapping[str, Any]) -> A:
     JSON text is read: several hosts send both.
 
     Raises:
-        BadArguments: with every unknown or missing name at once, else the first value that is wrong.
+        BadArguments: every unknown or missing name at once, else the first value that is wrong.
     """
     fields = {field.encode_name: field for field in structs.fields(arguments)}
     unknown = [name for name in given if name not in fields]

@@ -85,7 +85,7 @@ class Catalogue:
         raise self.unknown(name)
 
     def stored(self, name: str) -> Stored | None:
-        """The model written under that name, if any; it goes before the library's, as for simctl."""
+        """The model written under that name, if any; it goes before one of the library."""
         return self.store.read(name)
 
     def unknown(self, name: str) -> StoreError:

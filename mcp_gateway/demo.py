@@ -78,7 +78,7 @@ class Narrator:
         """The answer's text; ``brief`` shows its first line alone.
 
         Raises:
-            Surprise: no match for ``expect`` in it, or it failed when it should not, or the reverse.
+            Surprise: no match for ``expect``, or it failed when it should not, or the reverse.
         """
         print(f"\n▶ {tool}({', '.join(_argument(k, v) for k, v in given.items())})")
         result = await self._client.call_tool(tool, given)
@@ -95,7 +95,8 @@ class Narrator:
 
 def _argument(name: str, value: Any) -> str:
     if name == "files":
-        return f"files={{{', '.join(f'{path}: {len(text)} characters' for path, text in value.items())}}}"
+        sizes = (f"{path}: {len(text)} characters" for path, text in value.items())
+        return f"files={{{', '.join(sizes)}}}"
     return f"{name}={json.dumps(value, ensure_ascii=False)}"
 
 

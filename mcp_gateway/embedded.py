@@ -12,8 +12,8 @@ from runtime.client import Client, embedded_coordinator
 
 @contextmanager
 def coordinator(socket: str | None, log_level: str) -> Iterator[Callable[[], Requester]]:
-    """What opens a connection. Without a socket a coordinator is started, which ends with the block,
-    or with this process however that ends.
+    """What opens a connection. Without a socket a coordinator is started, which ends with the
+    block, or with this process however that ends.
 
     Raises:
         CoordinatorLost: none serves there, or none could be started.

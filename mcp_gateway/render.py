@@ -67,7 +67,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[float | str | None]]) 
 
 
 def spark(values: Iterable[float | None], width: int = 16) -> str:
-    """A sparkline of at most ``width`` bars; a space where there is no value; '' for a flat line."""
+    """At most ``width`` bars; a space where there is no value; '' for a flat line."""
     points = list(values)
     if len(points) > width:
         last = len(points) - 1

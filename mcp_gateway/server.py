@@ -2,7 +2,8 @@
 
 ``MCPServer`` is used for transports, sessions and both protocol eras. Its public ``list_tools`` and
 ``call_tool`` are overridden, because its own drop unknown arguments in silence, answer an unknown
-tool with a result instead of the error that the specification asks for, and show pydantic's wording.
+tool with a result instead of the error that the specification asks for, and show the wording of
+pydantic.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Models written over MCP, on disk, with their revisions.
 
-``GEDANKEN_HOME/models/NAME/`` holds one folder a revision (``r1``, ``r2``, …) and two symbolic links:
-``good``, the last revision that checked, and ``draft``, a newer one that did not. A revision is
-written aside and renamed, a link is replaced by renaming, so a reader sees the old or the new and
-never a half; ``simctl run GEDANKEN_HOME/models/NAME/good`` works. Writers of one model exclude each
-other by a lock file, since several gateways may share one home.
+``GEDANKEN_HOME/models/NAME/`` holds one folder a revision (``r1``, ``r2``, …) and two symbolic
+links: ``good``, the last revision that checked, and ``draft``, a newer one that did not. A revision
+is written aside and renamed, a link is replaced by renaming, so a reader sees the old or the new
+and never a half; ``simctl run NAME`` runs the good one. Writers of one model exclude each other by
+a lock file, since several gateways may share one home.
 """
 
 from __future__ import annotations

@@ -53,7 +53,8 @@ def key_lines(toml: str) -> dict[Keys, int]:
         kind = match.lastgroup
         if kind == "table" and not nested:
             table = latest = _parts(match["table"])
-            lines.setdefault(table, toml.count("\n", 0, start) + 1)
+            for size in range(len(table), 0, -1):
+                lines.setdefault(table[:size], toml.count("\n", 0, start) + 1)
         elif kind == "key":
             latest = (nested[-1] if nested else table) + _parts(match["key"])
             for size in range(len(latest), 0, -1):
@@ -112,7 +113,8 @@ class TomlFindings:
         self, path: Keys, code: str, message: str, hint: str = "", severity: str = "error"
     ) -> None:
         line = self.line(path)
-        word = path[-1] if path else ""
+        text = self.text_lines[line - 1] if line else ""
+        word = next((part for part in reversed(path) if part in text), "")
         self.add(line, word, code, message, hint, severity)
 
     def add(

@@ -7,6 +7,7 @@ from typing import Any
 
 import lupa.lua52
 import lupa.luajit21
+
 from runtime.model import read_model
 from runtime.protocol import Diagnostic, ModelSpec
 from workers.frontend import Program, compile_model

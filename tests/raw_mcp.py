@@ -1,7 +1,7 @@
 """Two MCP clients written with the standard library alone: nobody's SDK between test and wire.
 
-``era`` is ``2025-11-25`` (initialize handshake, on HTTP a session) or ``2026-07-28`` (stateless: each
-request carries its version in ``_meta``, on HTTP also in headers).
+``era`` is ``2025-11-25`` (initialize handshake, on HTTP a session) or ``2026-07-28`` (stateless:
+each request carries its version in ``_meta``, on HTTP also in headers).
 """
 
 from __future__ import annotations
@@ -193,4 +193,6 @@ class Http(Raw):
         if kind.startswith("text/event-stream"):
             data = [line[5:] for line in body.splitlines() if line.startswith("data:")]
             return response.status, [json.loads(text) for text in data if text.strip()]
-        return response.status, [json.loads(body)] if body and kind.startswith("application/json") else []
+        return response.status, [json.loads(body)] if body and kind.startswith(
+            "application/json"
+        ) else []

@@ -454,6 +454,7 @@ def served() -> Iterator[subprocess.Popen]:
         assert serving.stdout.readline().startswith("ready ipc://")
         yield serving
         serving.terminate()
+        print(serving.stderr.read())  # shown with a test that fails
 
 
 @pytest.mark.process

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from frontend_env import ONE_TYPE, VMS, check, compile_text, program, read, said
+
 from runtime.model import read_model
 from workers.frontend import compile_model
 

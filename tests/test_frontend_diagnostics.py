@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 from frontend_env import ONE_TYPE, VMS, check, marked, said
+
 from runtime.protocol import Diagnostic
 
 TOML = (
     'name = "m"\n[parameters]\nrate = 0.3\n'
-    '[agents.a]\ncount = 3\nstate = { cash = 5 }\n'
+    "[agents.a]\ncount = 3\nstate = { cash = 5 }\n"
     '[agents.b]\ncount = 1\nname = "bank"\n'
-)  # fmt: skip
+)
 B = "function on.deposit(self, msg) self.x = msg.x end\nfunction step(self) send(1, 'ping') end\n"
 PING = "function on.ping(self, msg, from) end\n"
 
@@ -42,26 +43,46 @@ def in_step(body: str, vm: str = "luajit21") -> list[Diagnostic]:
         ("self.x = self.y?.z", "?", "?. is not Lua", "write a and a.b"),
         ("// a comment", "//", "// does not begin a comment in Lua", "write --"),
         ("# a comment", "#", "# does not begin a comment in Lua", "write --"),
-        ("/* a comment */", "/* a comment */", "/* */ is not Lua",
-         "write -- for a comment, or --[[ … ]]"),
+        (
+            "/* a comment */",
+            "/* a comment */",
+            "/* */ is not Lua",
+            "write -- for a comment, or --[[ … ]]",
+        ),
         ("let x = 1 self.x = x", "let", "let does not declare in Lua", "write local"),
         ("const x = 1 self.x = x", "const", "const does not declare in Lua", "write local"),
         ("self.x = 0b101", "0b101", "0b101 is not Lua", "write 5"),
         ("self.x = 1_000", "1_000", "1_000 is not Lua", "write 1000"),
         ("self.x = 1.5f", "1.5f", "1.5f is not Lua", "write 1.5"),
-        ("self.x = 1LL", "1LL",
-         "1LL is a number of LuaJIT's C interface; agents have plain numbers only", "write 1"),
-        ("self.x = 2i", "2i",
-         "2i is a number of LuaJIT's C interface; agents have plain numbers only", "write 2"),
-        ("self.x = 7ULL", "7ULL",
-         "7ULL is a number of LuaJIT's C interface; agents have plain numbers only", "write 7"),
-        ("local x <close> = self", "<", "<close> is not in this Lua",
-         "write local x = …, without <close>"),
+        (
+            "self.x = 1LL",
+            "1LL",
+            "1LL is a number of LuaJIT's C interface; agents have plain numbers only",
+            "write 1",
+        ),
+        (
+            "self.x = 2i",
+            "2i",
+            "2i is a number of LuaJIT's C interface; agents have plain numbers only",
+            "write 2",
+        ),
+        (
+            "self.x = 7ULL",
+            "7ULL",
+            "7ULL is a number of LuaJIT's C interface; agents have plain numbers only",
+            "write 7",
+        ),
+        (
+            "local x <close> = self",
+            "<",
+            "<close> is not in this Lua",
+            "write local x = …, without <close>",
+        ),
         ("self.é = 1", "é", "é stands outside a text", "names consist of a-z, A-Z, 0-9 and _"),
         ("self.x = “a”", "“", "“ stands outside a text", "write plain quotes: \" or '"),
         ("self.x = `a`", "`", "` is not Lua", 'write "a " .. x, or string.format("a %d", x)'),
     ],
-)  # fmt: skip
+)
 def test_a_foreign_idiom_is_answered_with_the_lua_form(
     body: str, text: str, reason: str, cure: str
 ) -> None:
@@ -197,7 +218,12 @@ def test_an_else_if_that_opens_another_block_is_named() -> None:
         ("ask(1, 'ping')", "ask", "ask needs a regime", "send a message"),
         ("self.x = tick % 10", "tick", "tick is a function", "write tick()"),
         ("self.x = agents.a", "agents", "agents is a function", 'agents("type")'),
-        ("local tick = tick() self.x = tick()", "tick", "'tick' is a local value here", "local now"),
+        (
+            "local tick = tick() self.x = tick()",
+            "tick",
+            "'tick' is a local value here",
+            "local now",
+        ),
         ("self.x = __Q", "__Q", "belong to the runtime", "rename it"),
         ("local __X = 1", "__X", "belong to the runtime", "rename it"),
         ("self:move(3)", "self:move", "self has no functions", "call move(self, …)"),
@@ -209,7 +235,7 @@ def test_an_else_if_that_opens_another_block_is_named() -> None:
         ("string.upper = nil", "string.upper", "the string library is read-only", "local function"),
         ("param.rate = 3", "param.rate", "parameters are read-only", "self"),
     ],
-)  # fmt: skip
+)
 def test_a_name_that_means_nothing_here_is_explained(
     body: str, text: str, reason: str, cure: str
 ) -> None:
@@ -234,34 +260,99 @@ def test_self_outside_a_function_that_has_it_is_explained() -> None:
 @pytest.mark.parametrize(
     ("script", "place", "reason", "cure"),
     [
-        ("local n = 0\nfunction step(self) n = n + 1 end", (2, "n"), "file-level local", "self.n = …"),
+        (
+            "local n = 0\nfunction step(self) n = n + 1 end",
+            (2, "n"),
+            "file-level local",
+            "self.n = …",
+        ),
         ("n = 0\nfunction step(self) n = n + 1 end", (2, "n"), "as a global inside", "self.n = …"),
         ("function step(self) total = 1 end", (1, "total"), "as a global inside", "local total"),
-        ("local T = {}\nfunction step(self) T.x = 1 end", (2, "T.x"), "file-level table", "in init"),
+        (
+            "local T = {}\nfunction step(self) T.x = 1 end",
+            (2, "T.x"),
+            "file-level table",
+            "in init",
+        ),
         ("T = {}\nfunction step(self) T[1] = 1 end", (2, "T[1]"), "file-level table", "in init"),
-        ("local T = {a = {}}\nfunction step(self) T.a.x = 1 end", (2, "T.a.x"), "file-level table", ""),
-        ("local T = {}\nfunction step(self) table.insert(T, 1) end",
-         (2, "table.insert(T, 1)"), "file-level table", "in init"),
-        ("local T = {}\nfunction step(self) table.sort(T) end", (2, "table.sort(T)"), "file-level", ""),
-        ("local T = {}\nfunction step(self) rawset(T, 1, 2) end", (2, "rawset(T, 1, 2)"), "file-level", ""),
-        ("local T = {}\nfunction step(self) setmetatable(T, {}) end",
-         (2, "setmetatable(T, {})"), "file-level", ""),
+        (
+            "local T = {a = {}}\nfunction step(self) T.a.x = 1 end",
+            (2, "T.a.x"),
+            "file-level table",
+            "",
+        ),
+        (
+            "local T = {}\nfunction step(self) table.insert(T, 1) end",
+            (2, "table.insert(T, 1)"),
+            "file-level table",
+            "in init",
+        ),
+        (
+            "local T = {}\nfunction step(self) table.sort(T) end",
+            (2, "table.sort(T)"),
+            "file-level",
+            "",
+        ),
+        (
+            "local T = {}\nfunction step(self) rawset(T, 1, 2) end",
+            (2, "rawset(T, 1, 2)"),
+            "file-level",
+            "",
+        ),
+        (
+            "local T = {}\nfunction step(self) setmetatable(T, {}) end",
+            (2, "setmetatable(T, {})"),
+            "file-level",
+            "",
+        ),
         ("local T = {}\nfunction step(self) shuffle(T) end", (2, "shuffle(T)"), "file-level", ""),
-        ("local T = {}\nfunction step(self) local t = T t.x = 1 end", (2, "t.x"), "(through t)", ""),
-        ("local T = {}\nfunction step(self) local t = T[self.k] t.x = 1 end", (2, "t.x"), "through t", ""),
-        ("local T = {}\nfunction step(self) for k, v in pairs(T) do v.x = 1 end end",
-         (2, "v.x"), "(through v)", ""),
-        ("local n = 0\nlocal function up() n = n + 1 end\nfunction step(self) up() end",
-         (2, "n"), "file-level local", ""),
+        (
+            "local T = {}\nfunction step(self) local t = T t.x = 1 end",
+            (2, "t.x"),
+            "(through t)",
+            "",
+        ),
+        (
+            "local T = {}\nfunction step(self) local t = T[self.k] t.x = 1 end",
+            (2, "t.x"),
+            "through t",
+            "",
+        ),
+        (
+            "local T = {}\nfunction step(self) for k, v in pairs(T) do v.x = 1 end end",
+            (2, "v.x"),
+            "(through v)",
+            "",
+        ),
+        (
+            "local n = 0\nlocal function up() n = n + 1 end\nfunction step(self) up() end",
+            (2, "n"),
+            "file-level local",
+            "",
+        ),
         ("local K <const> = 1\nfunction step(self) K = 2 end", (2, "K"), "is <const> (line 1)", ""),
-        ("function step(self) self.id = 1 end", (1, "self.id"), "given by the runtime", "another field"),
+        (
+            "function step(self) self.id = 1 end",
+            (1, "self.id"),
+            "given by the runtime",
+            "another field",
+        ),
         ("function step(self) self.type = 1 end", (1, "self.type"), "given by the runtime", ""),
-        ("function step(self) self.f = function() end end", (1, "self.f"), "cannot hold a function", ""),
+        (
+            "function step(self) self.f = function() end end",
+            (1, "self.f"),
+            "cannot hold a function",
+            "",
+        ),
         ("function step(self) self.f = setmetatable({}, {}) end", (1, "self.f"), "a metatable", ""),
-        ("function step(self) setmetatable(self, {}) end",
-         (1, "setmetatable(self, {})"), "no metatable", ""),
+        (
+            "function step(self) setmetatable(self, {}) end",
+            (1, "setmetatable(self, {})"),
+            "no metatable",
+            "",
+        ),
     ],
-)  # fmt: skip
+)
 def test_shared_or_unsaveable_state_is_refused(
     script: str, place: tuple[int, str], reason: str, cure: str
 ) -> None:
@@ -309,11 +400,15 @@ end
     ("body", "text", "reason", "cure"),
     [
         ("send(1, 'pong')", "'pong'", "no agent type handles messages of kind 'pong'", "'ping'"),
-        ("send('bank', 'ping')", "'ping'", "type 'b' has no handler for 'ping' (type 'a' has)",
-         "agents/b.lua"),
+        (
+            "send('bank', 'ping')",
+            "'ping'",
+            "type 'b' has no handler for 'ping' (type 'a' has)",
+            "agents/b.lua",
+        ),
         ("send('bnk', 'deposit')", "'bnk'", "no agent has the name 'bnk'", "'bank'"),
         ("send('a', 'ping')", "'a'", "'a' is an agent type", 'broadcast("a", kind, body)'),
-        ("send('ping', self.x)", "'ping'", "'ping' is a message kind", "send(to, \"ping\""),
+        ("send('ping', self.x)", "'ping'", "'ping' is a message kind", 'send(to, "ping"'),
         ("send('environment', 'x')", "'environment'", "no environment", "later version"),
         ("send(self, 'ping')", "self", "not its id", "write self.id"),
         ("send(self.id, 'deposit')", "'deposit'", "type 'a' has no handler", "agents/a.lua"),
@@ -340,7 +435,7 @@ end
         ("record('rate', 1)", "'rate'", "is a parameter already", "another name"),
         ("self.x = 'a' + self.y", "'a'", "'a' is a text: + is for numbers", 'write "a" .. x'),
     ],
-)  # fmt: skip
+)
 def test_a_call_that_cannot_work_is_refused(body: str, text: str, reason: str, cure: str) -> None:
     found = in_step(body)
     if not text:
@@ -355,11 +450,26 @@ def test_a_call_that_cannot_work_is_refused(body: str, text: str, reason: str, c
 @pytest.mark.parametrize(
     ("script", "place", "reason", "cure"),
     [
-        ("function on:ping(msg) end", (1, "on:ping"), "with a dot", "function on.ping(self, msg, from)"),
+        (
+            "function on:ping(msg) end",
+            (1, "on:ping"),
+            "with a dot",
+            "function on.ping(self, msg, from)",
+        ),
         ("on[self] = 1", (1, "on[self]"), "must be written out", ""),
         ("on.ping = 3", (1, "on.ping"), "must be a function", ""),
-        ("function step(self) on.ping = function() end end", (1, "on.ping"), "inside a function", ""),
-        ("function on.ping(msg, from) end", (1, "msg"), "is the agent, not 'msg'", "(self, msg, from)"),
+        (
+            "function step(self) on.ping = function() end end",
+            (1, "on.ping"),
+            "inside a function",
+            "",
+        ),
+        (
+            "function on.ping(msg, from) end",
+            (1, "msg"),
+            "is the agent, not 'msg'",
+            "(self, msg, from)",
+        ),
         ("on.ping = function(msg) end", (1, "msg"), "is the agent, not 'msg'", ""),
         ("function on.x() end\nfunction on.x() end", (2, "on.x"), "already, on line 1", "join"),
         ("local function step(self) end", (1, "step"), "never runs", "function step(self)"),
@@ -371,7 +481,7 @@ def test_a_call_that_cannot_work_is_refused(body: str, text: str, reason: str, c
         ("function send() end", (1, "send"), "the runtime's", "rename"),
         ("local x = ...", (1, "..."), "a script has no arguments", ""),
     ],
-)  # fmt: skip
+)
 def test_a_definition_that_would_never_run_is_refused(
     script: str, place: tuple[int, str], reason: str, cure: str
 ) -> None:
@@ -385,16 +495,29 @@ def test_a_definition_that_would_never_run_is_refused(
 @pytest.mark.parametrize(
     ("script", "text", "reason", "cure"),
     [
-        ("function on.ping(self) end", "on.ping", "no agent sends messages of kind 'ping'", "send it"),
+        (
+            "function on.ping(self) end",
+            "on.ping",
+            "no agent sends messages of kind 'ping'",
+            "send it",
+        ),
         ("function on_offer(self, msg) end", "on_offer", "nothing calls", "function on.offer(self"),
         ("function handleBigOffer(self) end", "handleBigOffer", "nothing calls", "on.big_offer("),
         ("local function helper() end", "helper", "nothing calls 'helper'", "remove it"),
-        ("function step(self) if not self.x == 1 then end end", "not self.x == 1",
-         "(not self.x) with 1", "self.x ~= 1"),
-        ("function step(self) for i = 0, #self.t - 1 do log(self.t[i]) end end",
-         "i = 0, #self.t - 1", "lists begin at 1", "for i = 1, #self.t do"),
+        (
+            "function step(self) if not self.x == 1 then end end",
+            "not self.x == 1",
+            "(not self.x) with 1",
+            "self.x ~= 1",
+        ),
+        (
+            "function step(self) for i = 0, #self.t - 1 do log(self.t[i]) end end",
+            "i = 0, #self.t - 1",
+            "lists begin at 1",
+            "for i = 1, #self.t do",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_probably_wrong_is_a_warning(
     script: str, text: str, reason: str, cure: str
 ) -> None:

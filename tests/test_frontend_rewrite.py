@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from itertools import pairwise
 
 import pytest
 from frontend_env import ONE_TYPE, VMS, Script, evaluate, program
@@ -70,7 +71,7 @@ def _by_precedence(numbers: list[int], operators: list[str], level: int = 0) -> 
     bounds = [-1, *at, len(operators)]
     parts = [
         _by_precedence(numbers[a + 1 : b + 1], operators[a + 1 : b], level + 1)
-        for a, b in zip(bounds, bounds[1:], strict=False)
+        for a, b in pairwise(bounds)
     ]
     value = parts[0]
     for i, part in zip(at, parts[1:], strict=True):

@@ -310,7 +310,7 @@ async def test_a_run_is_summarised_with_metrics_digest_and_next_call(t: Talk) ->
         "ill         1     1    1    1     1",
         "model epidemic, seed 1, synchronous, 1 worker, luajit21; beta=0.3",
         f"digest: {'0' * 32} (equal digests mean equal runs)",
-        'Next: query(sim="epidemic-1", what="agents"|"metrics"|"log", …), or sim_run again to go on',
+        'Next: query(sim="epidemic-1", what="agents"|"metrics"|"log", …); sim_run goes on',
     ]
 
 

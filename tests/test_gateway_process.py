@@ -1,4 +1,4 @@
-"""The gateway as a host starts it: a process over stdio or HTTP, with its coordinator and workers."""
+"""The gateway as a host starts it: over stdio or HTTP, with a coordinator and workers."""
 
 from __future__ import annotations
 

@@ -59,8 +59,8 @@ class Named:
 @dataclass
 class AgentFile:
     """``handlers`` maps a kind to where its handler is named; ``hooks`` likewise ``init`` and
-    ``step``. ``whole`` is false where a part did not parse; ``declared`` and ``lost_kinds`` are what
-    that part seems to define and to handle."""
+    ``step``. ``whole`` is false where a part did not parse; ``declared`` and ``lost_kinds`` are
+    what that part seems to define and to handle."""
 
     spec: TypeSpec
     tree: Tree

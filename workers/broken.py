@@ -1,9 +1,9 @@
 """Syntax errors: the VM's words, the place, and the cure.
 
-A VM stops at its first error, and a forgotten ``end`` makes it complain at the end of the file. So a
-file that does not compile is compiled again in *segments*, from one top-level function or local to
-the next: each segment has an error of its own, and a forgotten ``end`` is reported in the function
-that lacks it.
+A VM stops at its first error, and a forgotten ``end`` makes it complain at the end of the file. So
+a file that does not compile is compiled again in *segments*, from one top-level function to the next:
+each segment has an error of its own, and a forgotten ``end`` is reported in the function that lacks
+it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from workers.findings import Findings
@@ -60,7 +61,7 @@ _HINTS: Final[tuple[tuple[str, str, str], ...]] = (
         "",
         "put the label last in its block, or locals between into do … end",
     ),
-    (r"break.*outside|not inside a loop", "", "break stands only inside a loop; leave with return"),
+    (r"break.*outside|not inside a loop|no loop to break", "", "break stands only inside a loop"),
     (r"outside a vararg", "", "name the parameters, or write function f(...)"),
     (r"ambiguous syntax", "", "put the ( on the line of the function, or a ; before it"),
     (r"malformed number", "", "write numbers as 10, 0.5, 1e-3 or 0xff"),
@@ -112,7 +113,7 @@ def _segments(scanned: Scan) -> list[_Segment]:
         and (token.text in ("function", "on") or (token.text, after.text) == ("local", "function"))
     ]
     bounds = sorted({0, *starts, len(text)})
-    return [_Segment(a, b) for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [_Segment(a, b) for a, b in pairwise(bounds)]
 
 
 def _by_vm(
@@ -224,9 +225,7 @@ def _inside(scanned: Scan, segment: _Segment) -> list[Token]:
 
 def _has_else_if(scanned: Scan, segment: _Segment) -> bool:
     listed = _inside(scanned, segment)
-    return any(
-        a.text == "else" and b.text == "if" for a, b in zip(listed, listed[1:], strict=False)
-    )
+    return any(a.text == "else" and b.text == "if" for a, b in pairwise(listed))
 
 
 def _unclosed(scanned: Scan, segment: _Segment) -> Token | None:

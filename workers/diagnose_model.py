@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from runtime.protocol import ModelSpec
-from workers.agent_file import AgentFile, Sent, api_name, literal
+from workers.agent_file import AgentFile, Sent, literal
 from workers.diagnose_state import stored_values
 from workers.findings import Findings
 from workers.names import AGGREGATES, EXPRESSION_NAMES, RANDOM, listing, nearest
-from workers.syntax import Node, from_bytes_text
+from workers.syntax import Node
 
 _EXPRESSION_WORDS: Final = EXPRESSION_NAMES | RANDOM | {"tick", "self", "msg", "param", "env"}
 
@@ -170,7 +170,7 @@ def _passes_api_on(file: AgentFile) -> bool:
 
 
 def _overwritten(file: AgentFile, files: list[AgentFile]) -> None:
-    """Fields given at creation that ``init`` assigns again without looking: the given value is lost."""
+    """Fields given at creation that ``init`` assigns without looking: the given value is lost."""
     given: dict[str, str] = {
         field.name: f"[agents.{file.spec.name}] state of model.toml (line {field.line})"
         for field in file.spec.state

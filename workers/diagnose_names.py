@@ -259,8 +259,8 @@ _LIST_HINTS: Final = {
 def _methods(file: AgentFile) -> None:
     """Method calls on values that cannot have the method.
 
-    State, messages and parameters carry no functions, and every script is one file: so a method that no
-    field of this file defines exists on strings alone.
+    State, messages and parameters carry no functions, and every script is one file: so a method
+    that no field of this file defines exists on strings alone.
     """
     stored = {file.text(node.children[-1]) for node in (use.node for use in file.scopes.stores)}
     keys = {
@@ -282,7 +282,7 @@ def _methods(file: AgentFile) -> None:
                 continue
         else:
             continue
-        if owner in LIBRARIES or owner in FOREIGN_GLOBALS and owner not in ("self", "msg"):
+        if owner in LIBRARIES or (owner in FOREIGN_GLOBALS and owner not in ("self", "msg")):
             continue
         given = ", ".join(file.text(one) for one in arguments(use.node))
         if owner in ("self", "msg"):

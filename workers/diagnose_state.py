@@ -1,7 +1,7 @@
-"""What an agent may keep, and where: nothing outside ``self`` may change after the script has loaded.
+"""What an agent may keep, and where: outside ``self`` nothing may change after the script has loaded.
 
-All agents of a type share one script. A file-level variable that handlers change would leak from one
-agent to the next, differ with the number of workers, and be missing in snapshots.
+All agents of a type share one script. A file-level variable that handlers change would leak from
+one agent to the next, differ with the number of workers, and be missing in snapshots.
 """
 
 from __future__ import annotations
@@ -198,7 +198,8 @@ def _constants(file: AgentFile) -> None:
         if isinstance(variable, Variable) and variable.constant:
             line = file.tree.line(variable.node.start)
             file.error(
-                use.node, "const", f"'{variable.name}' is <const> (line {line}): it cannot be assigned",
+                use.node, "const",
+                f"'{variable.name}' is <const> (line {line}): it cannot be assigned",
                 "remove <const>, or use another name",
             )  # fmt: skip
 

@@ -63,12 +63,14 @@ def _handlers(file: AgentFile) -> None:
         if target.type == "method_index_expression":
             name = file.text(target.children[-1])
             file.error(
-                target, "handler", "a handler is written with a dot: its parameter self is the agent",
+                target, "handler", 
+                "a handler is written with a dot: its parameter self is the agent",
                 f"write function on.{name}(self, msg, from)",
             )  # fmt: skip
         elif kind is None:
             file.error(
-                target, "handler", "a handler's kind must be written out, so that sends can be checked",
+                target, "handler", 
+                "a handler's kind must be written out, so that sends can be checked",
                 "write function on.kind(self, msg, from)",
             )  # fmt: skip
         elif not use.function.is_file:
@@ -269,14 +271,13 @@ def _operators(file: AgentFile) -> None:
                         f"{file.text(side)} is a text: {operator.type} is for numbers",
                         hint,
                     )
-        elif operator.type in ("==", "~=") and left.type == "unary_expression":
-            if left.children[0].type == "not":
-                opposite = "~=" if operator.type == "==" else "=="
-                inner, other = file.text(left.children[1]), file.text(right)
-                file.warning(
-                    node, "not", f"this compares (not {inner}) with {other}",
-                    f"write {inner} {opposite} {other}, or not ({inner} {operator.type} {other})",
-                )  # fmt: skip
+        elif operator.type in ("==", "~=") and left.children and left.children[0].type == "not":
+            opposite = "~=" if operator.type == "==" else "=="
+            inner, other = file.text(left.children[1]), file.text(right)
+            file.warning(
+                node, "not", f"this compares (not {inner}) with {other}",
+                f"write {inner} {opposite} {other}, or not ({inner} {operator.type} {other})",
+            )  # fmt: skip
 
 
 def _numeric(text: str) -> bool:

@@ -1,8 +1,8 @@
 """The expression language of ``model.toml``, ``until`` and queries: Lua with aggregates.
 
-An expression becomes Lua text in which the i-th aggregate reads ``__A[i]``; operators are lowered as
-in chunks (``__P``, ``__C`` … are in scope where it is compiled). No functions, no loops: an expression
-needs no fuel beyond what the library functions charge.
+An expression becomes Lua text in which the i-th aggregate reads ``__A[i]``; operators are lowered
+as in chunks (``__P``, ``__C`` … are in scope where it is compiled). No functions, no loops: an
+expression needs no fuel beyond what the library functions charge.
 """
 
 from __future__ import annotations
@@ -413,9 +413,9 @@ def compile_expression(
     """Compile one expression.
 
     ``context`` is a key of ``CONTEXTS``. ``kinds`` are the model's message kinds (None: not
-    checked), ``records`` the names that scripts record. ``agent_type`` is the type a query speaks of;
-    its aggregates may leave the type out. ``line`` is the expression's line in model.toml; 0 for an
-    expression from elsewhere.
+    checked), ``records`` the names that scripts record. ``agent_type`` is the type a query speaks
+    of; its aggregates may leave the type out. ``line`` is the expression's line in model.toml; 0
+    for an expression from elsewhere.
     """
     if line:
         findings = Findings("model.toml", to_bytes_text(model.toml))

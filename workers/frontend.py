@@ -78,8 +78,8 @@ def compile_model(
 ) -> tuple[Program | None, list[Diagnostic]]:
     """The program, and everything found on the way, sorted by file and line.
 
-    The program is None if there is an error among the findings. ``compile_text(source, name)`` gives
-    the VM's message for a source that it does not compile, else None.
+    The program is None if there is an error among the findings. ``compile_text(source, name)``
+    gives the VM's message for a source that it does not compile, else None.
     """
     files = [read_agent_file(agent, compile_text) for agent in model.types]
     toml = Findings("model.toml", to_bytes_text(model.toml))

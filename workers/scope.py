@@ -1,7 +1,7 @@
 """Which variable each name means, and which function each statement is in.
 
-``resolve`` walks a tree once and leaves ``node.var`` on every identifier that names a local variable
-(None: global), together with lists of what later passes ask for.
+``resolve`` walks a tree once and leaves ``node.var`` on every identifier that names a local
+variable (None: global), together with lists of what later passes ask for.
 """
 
 from __future__ import annotations

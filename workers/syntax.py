@@ -34,7 +34,8 @@ def from_bytes_text(text: str) -> str:
 
 
 class Node:
-    """A node of the tree; ``index`` numbers nodes in pre-order, ``field`` is its role in its parent.
+    """A node of the tree; ``index`` numbers nodes in pre-order, ``field`` is its role in its
+    parent.
 
     Anonymous nodes (keywords, operators, brackets) are children too; comments are not.
     ``var`` is filled by ``scope.resolve`` on identifiers that name a variable.
@@ -76,8 +77,8 @@ class Node:
 
 
 class Tree:
-    """A parsed source: ``nodes`` in pre-order; ``broken`` if the parser had to recover, at ``errors``
-    or inside a string."""
+    """A parsed source: ``nodes`` in pre-order; ``broken`` if the parser had to recover, at
+    ``errors`` or inside a string."""
 
     def __init__(self, text: str) -> None:
         self.text = text

@@ -49,7 +49,7 @@ def parts(text: str, budget: int = DEFAULT_BUDGET - 200) -> list[str]:
         elif blocks and blocks[-1]:
             blocks[-1] += "\n" + line
         else:
-            blocks[-1:] = [line] if blocks else [line]
+            blocks[-1:] = [line]
         if line.startswith("```"):
             fenced = not fenced
     pages: list[str] = []

@@ -27,7 +27,7 @@ class Arguments(Struct, frozen=True, rename={"source": "from"}):
     files: Annotated[
         dict[str, str | None],
         Meta(
-            description="whole files: model.toml, agents/NAME.lua; null takes one away; the rest stays"
+            description="model.toml, agents/NAME.lua: whole texts; null takes one away; others stay"
         ),
     ] = {}
     edits: Annotated[

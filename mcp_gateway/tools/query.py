@@ -32,8 +32,8 @@ class Arguments(Struct, frozen=True):
     aggregates: Annotated[
         list[str],
         Meta(
-            description="agents: per group or over all: count() mean(self.cash) quantile(self.cash, 0.9);"
-            " also sum share min max var sd gini"
+            description="agents, per group or all: count() mean(self.cash)"
+            " quantile(self.cash, 0.9); also sum share min max var sd gini"
         ),
     ] = []
     order: Annotated[str, Meta(description="agents: expression or column to sort by")] = ""
@@ -78,9 +78,10 @@ def _check_fitting(args: Arguments) -> None:
             continue
         if field.name not in _OF[args.what]:
             fitting = [what for what, names in _OF.items() if field.name in names]
+            takes = ", ".join(sorted(_OF[args.what])) or "nothing more"
             raise Refusal(
                 f'query: {field.name} does not belong to what="{args.what}"'
-                f' but to what="{fitting[0]}". It takes: {", ".join(sorted(_OF[args.what])) or "nothing more"}'
+                f' but to what="{fitting[0]}". what="{args.what}" takes: {takes}'
             )
 
 
@@ -206,7 +207,7 @@ TOOL = Tool(
     description=(
         "Ask a simulation. what=agents: agents of a type (where, fields, group, aggregates, order,"
         " limit; Lua expressions over self, computed in the workers). what=metrics: metrics over"
-        " time. what=log: lines that agents logged. what=errors: the fault with agent, line, values."
+        " time. what=log: lines that agents logged. what=errors: the fault: agent, line, values."
     ),
     arguments=Arguments,
     run=run,

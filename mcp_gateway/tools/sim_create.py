@@ -61,9 +61,9 @@ TOOL = Tool(
     name="sim_create",
     title="Create a simulation",
     description=(
-        "Create a simulation (named like epidemic-1) from a model's last good revision. It stands at"
-        " tick 0 and lives until remove or the end of the server. Same model, parameters and seed give the same run,"
-        " whatever the number of workers."
+        "Create a simulation (named like epidemic-1) from a model's last good revision. It stands"
+        " at tick 0 and lives until remove or the end of the server. Same model, parameters and"
+        " seed give the same run, whatever the number of workers."
     ),
     arguments=Arguments,
     run=run,

@@ -63,7 +63,7 @@ TOOL = Tool(
     name="sim_run",
     title="Run a simulation",
     description=(
-        "Run a simulation on and summarise it: every metric's first, last, min, max, mean and course."
+        "Run a simulation on and summarise every metric: first, last, min, max, mean and course."
         " If it is not done after wait_s it goes on in the background (look with status)."
         " Cancelling this call ends the run and keeps the ticks done."
     ),

@@ -41,4 +41,4 @@ def next_call(info: SimulationInfo) -> str:
             f"mend the model with model_write, then sim_create and run again;"
             f' query(sim="{info.sim}", what="log") shows what agents logged'
         )
-    return f'query(sim="{info.sim}", what="agents"|"metrics"|"log", …), or sim_run again to go on'
+    return f'query(sim="{info.sim}", what="agents"|"metrics"|"log", …); sim_run goes on'

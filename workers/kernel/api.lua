@@ -191,7 +191,11 @@ function M.new(world)
 
   function api.tick() return world.tick end
 
-  function api.agents(name) return world.roster.list(type_index(name)) end
+  function api.agents(name)
+    local list = world.roster.lists[name]
+    if list then return list end
+    return world.roster.list(type_index(name))
+  end
 
   -- Telling ----------------------------------------------------------------------------------------
 

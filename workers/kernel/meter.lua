@@ -15,7 +15,7 @@ local raw_error, getinfo, sub = error, debug.getinfo, string.sub
 local Q = deps.fuel
 
 local KERNEL = "@kernel/"
-local MAX_FRAMES = 40
+local MAX_FRAMES = 60
 
 
 -- file, line of the nearest frame of agent code, or nil. Error path only: getinfo ends a trace.
@@ -24,10 +24,9 @@ local function place()
     local info = getinfo(level, "Sl")
     if info == nil then return nil end
     local source = info.source
-    if info.what ~= "C" and sub(source, 1, #KERNEL) ~= KERNEL and info.currentline > 0 then
-      local first = sub(source, 1, 1)
-      if first == "@" or first == "=" then source = sub(source, 2) end
-      return source, info.currentline
+    local first = sub(source, 1, 1)
+    if info.what ~= "C" and (first == "@" or first == "=") and sub(source, 1, #KERNEL) ~= KERNEL then
+      return sub(source, 2), info.currentline
     end
   end
   return nil

@@ -8,7 +8,7 @@ local deps = ...
 local meter, values = deps.meter, deps.values
 local fail, charge = meter.fail, meter.charge
 local length, describe, as_table = values.length, values.describe, values.as_table
-local raw_next, type, getmetatable, rawget = next, type, getmetatable, rawget
+local next, type, getmetatable, rawget = next, type, getmetatable, rawget
 local raw_ipairs = ipairs
 
 local M = {}
@@ -171,7 +171,7 @@ end
 -- The keys of t in order, and how many; nil in place of the keys of a row 1..n.
 local function keys_of(t)
   local n, in_order = 0, 0
-  for k in raw_next, t do
+  for k in next, t do
     n = n + 1
     if k == n then in_order = in_order + 1 end
   end
@@ -182,7 +182,7 @@ local function keys_of(t)
   charge(n * (1 + log2_above(n)) / 8)
   local numbers, strings, first, last = {}, {}, 0, 0
   local has_false, has_true = false, false
-  for k in raw_next, t do
+  for k in next, t do
     local kind = type(k)
     if kind == "string" then
       last = last + 1
@@ -295,7 +295,7 @@ function M.next(t, key)
   local rank_key = -1
   if key ~= nil then rank_key = rank(key) end
   local best, rank_best, n = nil, 9, 0
-  for k in raw_next, content do
+  for k in next, content do
     n = n + 1
     local r = rank(k)
     if (rank_key < 0 or before(key, rank_key, k, r)) and (rank_best == 9 or before(k, r, best, rank_best)) then

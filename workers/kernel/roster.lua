@@ -24,13 +24,13 @@ function M.new(types, counts, shard_size, placement, me, on_change)
   local base, count, room = {}, {}, {}
   local born, alive = {}, {}          -- per type: ever created, living everywhere
   local ids
-  local lists = {}                    -- per type: the read-only list of living ids
   local members = {}                  -- per type: i32 array of living ids, and its length
 
   local function host_of(id) return placement[floor((id - 1) / shard_size) + 1] end
   R.host_of = host_of
 
   local function publish()
+    R.lists = {}
     R.where, R.type_of, R.ids, R.base, R.count, R.alive, R.born = where, type_of, ids, base, count, alive, born
     on_change(where, type_of, R.last_id, selves, ids)
   end
@@ -215,20 +215,17 @@ function M.new(types, counts, shard_size, placement, me, on_change)
   end
 
   -- The list that agents(type) returns: it always shows the members at tick start, for changes are
-  -- applied when the tick closes.
+  -- applied when the tick closes. R.lists holds those made, by name of type.
   function R.list(k)
-    local known = lists[k]
     local array, n = R.members(k)
-    if known and known.array == array and known.n == n then return known.list end
+    local content = {}
+    for j = 1, n do content[j] = array[j] end
     local list = setmetatable({}, {
       __count = n,
-      __index = function(_, j)
-        if type(j) == "number" and j >= 1 and j <= n and j % 1 == 0 then return array[j] end
-        return nil
-      end,
+      __index = content,
       __newindex = function() error("agents(...) is a read-only list: copy the ids you want to keep into a table of your own", 2) end,
     })
-    lists[k] = {array = array, n = n, list = list}
+    R.lists[types[k].name] = list
     return list
   end
 

@@ -31,6 +31,6 @@ function step(self)
   end
   self.met = true
   for _ = 1, poisson(contact_rate()) do
-    send(choice(agents("person")), "contact")
+    send(random(param.n), "contact")        -- ids are 1 .. n
   end
 end

@@ -13,6 +13,6 @@ function step(self)
   self.wealth = self.coins
   if self.coins > 0 then
     self.coins = self.coins - 1
-    send(choice(agents("person")), "coin")
+    send(random(param.people), "coin")      -- ids are 1 .. people
   end
 end
