@@ -52,7 +52,7 @@ _STAY_S: Final = 0.002
 """How long workers are listened to before clients are looked at again."""
 _LOOK_S: Final = 1.0
 """While anything is under way, deadlines are looked at so often; waiting clients at their time."""
-_TOP_UP_S: Final = 0.5
+_TOP_UP_S: Final = 0.2
 """A spare worker is started when nothing ran for so long: not beside the first run."""
 
 

@@ -275,6 +275,8 @@ class Shares:
         """id -> (type, state, pending mail), read from the dump."""
         found: dict[int, tuple[str, dict[str, Any], list[Any]]] = {}
         for content in self.dump()[0].values():
-            for id_, kind, state, mail, *_ in msgpack.unpackb(content, strict_map_key=False):
+            for id_, kind, state, mail, *_ in msgpack.unpackb(
+                content, strict_map_key=False, unicode_errors="surrogateescape"
+            ):
                 found[id_] = (kind, state, mail)
         return dict(sorted(found.items()))

@@ -6,7 +6,8 @@ import pytest
 from frontend_env import VMS, compile_text, marked, read
 
 from runtime.protocol import Diagnostic
-from workers.expressions import CONTEXTS, ExpressionCode, compile_expression
+from workers.expression_rules import CONTEXTS
+from workers.expressions import ExpressionCode, compile_expression
 from workers.names import AGGREGATES
 
 MODEL = read(

@@ -139,7 +139,8 @@ def test_findings_of_all_files_come_at_once_sorted_by_place() -> None:
     toml = ONE_TYPE + '[agents.b]\ncount = "n"\n[metrics]\nx = "sum(c, self.y)"\n'
     found = check(
         toml,
-        a="function step(self)\n  self.x += foo\n  sendd(self.id)\nend\nfunction on.ping(self) end\n",
+        a="function step(self)\n  self.x += foo\n  sendd(self.id)\nend\n"
+        "function on.ping(self) end\n",
         b="local n = 0\nfunction step(self) n = n + 1 end\n",
     )
     assert [(one.severity, one.file, one.line, one.code) for one in found] == [

@@ -1,4 +1,4 @@
-"""Each thing the front end finds in scripts: place, marked text, reason, cure; and what it lets pass."""
+"""What the front end finds in scripts: place, marked text, reason, cure; and what it lets pass."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Syntax errors: the VM's words, the place, and the cure.
 
 A VM stops at its first error, and a forgotten ``end`` makes it complain at the end of the file. So
-a file that does not compile is compiled again in *segments*, from one top-level function to the next:
-each segment has an error of its own, and a forgotten ``end`` is reported in the function that lacks
-it.
+a file that does not compile is compiled again in *segments*, from one top-level function to the
+next: each segment has an error of its own, and a forgotten ``end`` is reported in the function that
+lacks it.
 """
 
 from __future__ import annotations

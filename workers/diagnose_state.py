@@ -1,4 +1,4 @@
-"""What an agent may keep, and where: outside ``self`` nothing may change after the script has loaded.
+"""What an agent may keep, and where: outside ``self`` nothing may change once the script is loaded.
 
 All agents of a type share one script. A file-level variable that handlers change would leak from
 one agent to the next, differ with the number of workers, and be missing in snapshots.

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final, TypedDict
 
 from runtime.protocol import Diagnostic, ModelSpec
 from workers.broken import CompileText
+from workers.expression_rules import CONTEXTS, INSIDE, INSIDE_MAIL, ONLY, Rules, form
 from workers.findings import Findings
 from workers.foreign import scan
 from workers.names import (
     AGGREGATES,
     EXPRESSION_NAMES,
     LIBRARIES,
-    RANDOM,
     listing,
     nearest,
 )
@@ -56,54 +55,6 @@ class ExpressionCode(TypedDict):
 
     code: str
     aggregates: list[AggregateCode]
-
-
-@dataclass(frozen=True)
-class _Rules:
-    """What a context allows besides parameters and the library."""
-
-    names: frozenset[str] = frozenset()
-    aggregates: bool = False
-    metrics: bool = False
-
-
-_SETTLED: Final = _Rules(frozenset({"tick"}), aggregates=True, metrics=True)
-_AGENT: Final = _Rules(frozenset({"tick", "self"}))
-
-CONTEXTS: Final[dict[str, _Rules]] = {
-    "count": _Rules(),
-    "state": _Rules(frozenset({"i"}) | RANDOM),
-    "metric": _Rules(frozenset({"tick"}), aggregates=True),
-    "stop": _SETTLED,
-    "until": _SETTLED,
-    "invariant": _SETTLED,
-    "where": _AGENT,
-    "field": _AGENT,
-    "group": _AGENT,
-    "order": _AGENT,
-    "aggregate": _Rules(frozenset({"tick"}), aggregates=True),
-}
-
-_INSIDE: Final = _Rules(frozenset({"tick", "self"}))
-_INSIDE_MAIL: Final = _Rules(frozenset({"tick", "msg"}))
-
-_FORMS: Final = {
-    "count": "count(type) or count(type, condition)",
-    "share": "share(type, condition)",
-    "quantile": "quantile(type, value, q) or quantile(type, value, q, condition), 0 <= q <= 1",
-    "mail": "mail('kind') counts messages under way, mail('kind', msg.field) sums over them",
-}
-
-_ONLY: Final = {
-    "self": "self stands only inside an aggregate: sum(type, self.field)",
-    "msg": "msg stands only inside mail: mail('kind', msg.field)",
-    "i": "i (the agent's index in its type) stands only in [agents.x] state",
-    "tick": "an expression that is evaluated at creation has no tick",
-}
-
-
-def _form(op: str) -> str:
-    return _FORMS.get(op, f"{op}(type, value) or {op}(type, value, condition)")
 
 
 class _Compiler:
@@ -202,7 +153,7 @@ class _Compiler:
             self.fail(*span, "syntax", f"syntax error: {reason}", "write one Lua expression")
         return None
 
-    def _visit(self, node: Node, rules: _Rules) -> None:
+    def _visit(self, node: Node, rules: Rules) -> None:
         kind = node.type
         if kind == "identifier":
             self._name(node, rules)
@@ -224,7 +175,7 @@ class _Compiler:
             for child in node.children:
                 self._visit(child, rules)
 
-    def _name(self, node: Node, rules: _Rules) -> None:
+    def _name(self, node: Node, rules: Rules) -> None:
         name = self.tree.slice(node)
         if name in self.parameters or name in rules.names or name == "param":
             return
@@ -238,14 +189,14 @@ class _Compiler:
             )
         elif name == "env":
             self.node(node, "this model has no environment", "environments come in a later version")
-        elif name in _ONLY:
-            self.node(node, _ONLY[name])
+        elif name in ONLY:
+            self.node(node, ONLY[name])
         elif name in AGGREGATES and rules.aggregates:
-            self.node(node, f"{name} is an aggregate and must be called", f"write {_form(name)}")
+            self.node(node, f"{name} is an aggregate and must be called", f"write {form(name)}")
         else:
             self._unknown(node, name, rules)
 
-    def _unknown(self, node: Node, name: str, rules: _Rules) -> None:
+    def _unknown(self, node: Node, name: str, rules: Rules) -> None:
         known = self.parameters | rules.names | {"param"} | EXPRESSION_NAMES
         if rules.metrics:
             known |= self.metrics
@@ -266,7 +217,7 @@ class _Compiler:
                 hint += f"; metrics: {listing(self.metrics)}"
         self.node(node, f"unknown name '{name}'", hint)
 
-    def _member(self, node: Node, rules: _Rules) -> None:
+    def _member(self, node: Node, rules: Rules) -> None:
         base, member = node.children[0], self.tree.slice(node.children[-1])
         self._visit(base, rules)
         if base.type != "identifier":
@@ -291,7 +242,7 @@ class _Compiler:
         elif name == "math" and member == "random" and "random" not in rules.names:
             self.node(node, "this expression may not be random", "draw in the agent's script")
 
-    def _call(self, node: Node, rules: _Rules) -> None:
+    def _call(self, node: Node, rules: Rules) -> None:
         callee = node.children[0]
         if callee.type == "identifier":
             name = self.tree.slice(callee)
@@ -304,10 +255,10 @@ class _Compiler:
         for child in node.children:
             self._visit(child, rules)
 
-    def _aggregate(self, node: Node, op: str, rules: _Rules) -> None:
+    def _aggregate(self, node: Node, op: str, rules: Rules) -> None:
         given = arguments(node)
         if not rules.aggregates:
-            if rules in (_INSIDE, _INSIDE_MAIL):
+            if rules in (INSIDE, INSIDE_MAIL):
                 message = f"the aggregate {op} cannot stand inside another aggregate"
                 hint = "compute it in the agents' script, or compare two metrics in [stop]"
             else:
@@ -325,7 +276,7 @@ class _Compiler:
         self.aggregates.append(made)
         self.outer.replace(node.start, node.end, f"__A[{len(self.aggregates)}]")
 
-    def _code(self, node: Node, rules: _Rules) -> str:
+    def _code(self, node: Node, rules: Rules) -> str:
         self._visit(node, rules)
         return from_bytes_text(self.edits.apply(node.start, node.end))
 
@@ -337,7 +288,7 @@ class _Compiler:
     def _mail(self, node: Node, given: list[Node], made: AggregateCode) -> bool:
         kind = self._literal(given[0]) if given else None
         if kind is None or len(given) > 2:
-            self.node(node, "mail takes a message kind and at most one value", _form("mail"))
+            self.node(node, "mail takes a message kind and at most one value", form("mail"))
             return False
         if self.kinds is not None and kind not in self.kinds:
             like = nearest(kind, self.kinds)
@@ -349,7 +300,7 @@ class _Compiler:
             return False
         made["mail"] = from_bytes_text(kind)
         if len(given) == 2:
-            made["value"] = self._code(given[1], _INSIDE_MAIL)
+            made["value"] = self._code(given[1], INSIDE_MAIL)
         return True
 
     def _over(self, node: Node, given: list[Node], made: AggregateCode) -> bool:
@@ -366,14 +317,14 @@ class _Compiler:
             return False
         least, most = {"count": (0, 1), "share": (1, 1), "quantile": (2, 3)}.get(op, (1, 2))
         if not least <= len(rest) <= most:
-            self.node(node, f"{op} does not take {len(rest)} arguments after the type", _form(op))
+            self.node(node, f"{op} does not take {len(rest)} arguments after the type", form(op))
             return False
         if op in ("count", "share"):
             made["condition" if op == "count" else "value"] = (
-                self._code(rest[0], _INSIDE) if rest else ""
+                self._code(rest[0], INSIDE) if rest else ""
             )
             return True
-        made["value"] = self._code(rest[0], _INSIDE)
+        made["value"] = self._code(rest[0], INSIDE)
         if op == "quantile":
             text = self.tree.slice(rest[1])
             q = float(text) if rest[1].type == "number" and "x" not in text.lower() else -1.0
@@ -383,7 +334,7 @@ class _Compiler:
             made["q"] = q
             rest = rest[1:]
         if len(rest) > 1:
-            made["condition"] = self._code(rest[1], _INSIDE)
+            made["condition"] = self._code(rest[1], INSIDE)
         return True
 
     def _no_type(self, node: Node, given: list[Node], op: str, first: str | None) -> None:
@@ -395,7 +346,7 @@ class _Compiler:
         self.node(
             given[0] if given else node,
             f"'{first}' is not an agent type" if first else f"{op} needs an agent type first",
-            f"{hint}; {_form(op)}",
+            f"{hint}; {form(op)}",
         )
 
 

@@ -46,13 +46,15 @@ return function(vm, sources, crumb_address)
   D.rng = D.random_module.new(D)
   D.random = D.rng
   for _, name in ipairs({"meter", "values", "order", "operators", "base", "pattern", "format",
-    "strings", "tables", "maths", "sandbox", "guard"}) do
+    "strings", "tables", "maths", "sandbox", "guard", "text"}) do
     D[name] = module(name)
   end
   -- the random streams serve agents, so they count as agents do and charge as the library does
   D.length, D.charge = D.sandbox.rt.L, D.sandbox.charge
   D.plan = module("plan")
   D.roster = module("roster")
+  D.batches = module("batches")
+  D.transit = module("transit")
   D.mail = module("mail")
   D.api = module("api")
   D.expressions = module("expressions")

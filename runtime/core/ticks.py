@@ -161,7 +161,7 @@ class Ticks(Job):
             self._latest = [answer]
             self._placement.grow(answer.spawned, [0])
             if answer.ended:
-                return Ending(answer.ended, answer.ended_by, answer.fault)
+                return self._ending_of(answer)
             if self.tick < first or (self.tick < target and not answer.more):
                 raise Faulted(internal(f"the worker stopped at tick {answer.tick}", first))
         return Ending("interrupted" if self.tick < target else "ticks")
@@ -303,7 +303,13 @@ class Ticks(Job):
         assert isinstance(answer, Stepped)
         if len(found) > 1 or answer.ended_tick != tick:
             raise Faulted(internal(f"the workers disagree on the end: {sorted(found)}", tick))
-        return Ending(answer.ended, answer.ended_by, answer.fault)
+        return self._ending_of(answer)
+
+    def _ending_of(self, answer: Stepped) -> Ending:
+        """A stop condition is told by its text, there being one; an invariant by its name."""
+        stop = self._model.stop
+        by = stop.text if answer.ended == "stop" and stop is not None else answer.ended_by
+        return Ending(answer.ended, by, answer.fault)
 
     @abstractmethod
     def _serve_queries(self) -> Steps[None]:

@@ -4,8 +4,8 @@
 local D = ...
 local type, tostring, error, select = type, tostring, error, select
 local concat, floor = table.concat, math.floor
-local sub = string.sub
 local codec = D.codec
+local cut, readable = D.text.cut, D.text.readable
 
 local M = {}
 
@@ -13,7 +13,7 @@ local M = {}
 M.LIMITS = {sends = 100000, spawns = 10000, logs = 100, log_bytes = 2000, records = 10000, delay = 1000000000}
 
 local function shown(v)
-  if type(v) == "string" then return '"' .. (#v > 40 and sub(v, 1, 40) .. "..." or v) .. '"' end
+  if type(v) == "string" then return '"' .. cut(v, 40) .. '"' end
   if type(v) == "table" then return "a table" end
   if type(v) == "function" then return "a function" end
   return tostring(v)
@@ -46,6 +46,7 @@ function M.new(world)
   end
 
   function inner.unhandled(to, kind)
+    if to % 1 ~= 0 then inner.bad_recipient(to) end
     local k = world.roster.type_of[to]
     local name = types[k] and types[k].name or "?"
     deny("agent " .. to .. " is of type '" .. name .. "', which has no handler for '" .. kinds[kind]
@@ -201,6 +202,7 @@ function M.new(world)
 
   function api.record(name, value)
     if type(name) ~= "string" or name == "" or #name > 64 then deny("record(name, value): name is a string of 1 to 64 characters, not " .. shown(name)) end
+    if not world.samples[name] and readable(name) ~= name then deny("record: the name " .. shown(name) .. " is not UTF-8 text") end
     if world.metric_names[name] then deny("record: '" .. name .. "' is a declared metric; use another name") end
     if type(value) ~= "number" then deny("record('" .. name .. "', value): value is a number, not " .. shown(value)) end
     world.record(name, value, limits.records)
@@ -216,8 +218,7 @@ function M.new(world)
     if mine > limits.logs then limit("an agent may log at most " .. limits.logs .. " lines in one tick") end
     local parts = {}
     for j = 1, select("#", ...) do parts[j] = world.tostring((select(j, ...))) end
-    local text = concat(parts, "\t")
-    if #text > limits.log_bytes then text = sub(text, 1, limits.log_bytes) .. "..." end
+    local text = readable(cut(concat(parts, "\t"), limits.log_bytes))
     logs[#logs + 1] = {world.tick, me > 0 and world.roster.type_of[me] or 0, me, mine, text}
   end
   api.print = api.log

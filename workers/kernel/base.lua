@@ -117,8 +117,6 @@ function M.reset() nested = 0 end
 -- table weak or gives it a finalizer, and `getmetatable` can tell an agent's table from a shared
 -- one: only a private metatable has `__owner`.
 
-local METHODS = {"__index", "__newindex", "__call", "__tostring", "__len", "__concat", "__unm", "__eq", "__lt", "__le",
-  "__add", "__sub", "__mul", "__div", "__mod", "__pow"}
 local REFUSED = {"__gc", "__mode", "__metatable", "__close", "__pairs", "__ipairs", "__count", "__of", "__owner"}
 
 local private_of = raw_setmetatable({}, {__mode = "kv"})
@@ -151,7 +149,26 @@ local function compare_at_most(a, b)
   return not less
 end
 
-local STRICT = deps.vm ~= "luajit"
+local STAND_IN = {__lt = compare_less, __le = compare_at_most}
+
+local function set_order(private, event, own, f)
+  private[own] = f
+  if deps.vm ~= "luajit" and f ~= nil then f = STAND_IN[event] end
+  private[event] = f
+end
+
+
+-- What is refused is looked for once; put in later, it is not copied and does nothing.
+local function new_private(meta)
+  for i = 1, #REFUSED do
+    if rawget(meta, REFUSED[i]) ~= nil then
+      fail("a metatable may not have '" .. REFUSED[i] .. "': what it does would differ between runs")
+    end
+  end
+  local private = {__owner = meta}
+  private_of[meta] = private
+  return private
+end
 
 
 function M.setmetatable(t, meta)
@@ -160,28 +177,32 @@ function M.setmetatable(t, meta)
   if current ~= nil and (type(current) ~= "table" or current.__owner == nil) then
     fail("cannot set the metatable of a read-only table")
   end
-  if meta == nil then return raw_setmetatable(t, nil) end
+  if meta == nil then
+    raw_setmetatable(t, nil)
+    return t
+  end
   if type(meta) ~= "table" then fail("bad argument #2 to 'setmetatable' (nil or table expected)") end
-  for i = 1, #REFUSED do
-    if rawget(meta, REFUSED[i]) ~= nil then
-      fail("a metatable may not have '" .. REFUSED[i] .. "': what it does would differ between runs")
-    end
-  end
-  local private = private_of[meta]
-  if private == nil then
-    private = {__owner = meta}
-    private_of[meta] = private
-  end
-  for i = 1, #METHODS do
-    local name = METHODS[i]
-    private[name] = rawget(meta, name)
-  end
-  if STRICT then
-    private.less, private.at_most = private.__lt, private.__le
-    if private.less ~= nil then private.__lt = compare_less end
-    if private.at_most ~= nil then private.__le = compare_at_most end
-  end
-  return raw_setmetatable(t, private)
+  local private = private_of[meta] or new_private(meta)
+  -- Written out, and stored only when changed: a constructor's setmetatable is hot, and a loop here would
+  -- keep the JIT from compiling its caller.
+  local f = rawget(meta, "__index") if private.__index ~= f then private.__index = f end
+  f = rawget(meta, "__newindex") if private.__newindex ~= f then private.__newindex = f end
+  f = rawget(meta, "__call") if private.__call ~= f then private.__call = f end
+  f = rawget(meta, "__tostring") if private.__tostring ~= f then private.__tostring = f end
+  f = rawget(meta, "__len") if private.__len ~= f then private.__len = f end
+  f = rawget(meta, "__concat") if private.__concat ~= f then private.__concat = f end
+  f = rawget(meta, "__unm") if private.__unm ~= f then private.__unm = f end
+  f = rawget(meta, "__eq") if private.__eq ~= f then private.__eq = f end
+  f = rawget(meta, "__lt") if private.less ~= f then set_order(private, "__lt", "less", f) end
+  f = rawget(meta, "__le") if private.at_most ~= f then set_order(private, "__le", "at_most", f) end
+  f = rawget(meta, "__add") if private.__add ~= f then private.__add = f end
+  f = rawget(meta, "__sub") if private.__sub ~= f then private.__sub = f end
+  f = rawget(meta, "__mul") if private.__mul ~= f then private.__mul = f end
+  f = rawget(meta, "__div") if private.__div ~= f then private.__div = f end
+  f = rawget(meta, "__mod") if private.__mod ~= f then private.__mod = f end
+  f = rawget(meta, "__pow") if private.__pow ~= f then private.__pow = f end
+  raw_setmetatable(t, private)
+  return t
 end
 
 

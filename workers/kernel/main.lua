@@ -21,7 +21,7 @@ local HIDDEN = {q = true, __R = true, __Q = true, __X = true}
 
 local function brief(v, depth)
   local t = type(v)
-  if t == "string" then return '"' .. (#v > 30 and sub(v, 1, 30) .. "..." or v) .. '"' end
+  if t == "string" then return '"' .. D.text.cut(v, 30) .. '"' end
   if t == "number" or t == "boolean" or t == "nil" then return world.tostring(v) end
   if t == "table" then
     if depth > 0 then return "{...}" end
@@ -103,7 +103,7 @@ local function fault_of(report, phase)
     index = world.expression_index or 0
     id = 0
     if e then
-      fault.file, fault.line = "model.toml", e.line
+      if e.line and e.line > 0 then fault.file, fault.line = "model.toml", e.line end
       fault.handler = e.name
     end
     if (world.expression_slot or 0) > 0 then id = world.roster.ids[world.expression_slot] end
@@ -125,6 +125,7 @@ local function fault_of(report, phase)
     k = world.roster.type_of[id]
     fault.agent_type = world.program.types[k].name
   end
+  if type(err) == "table" and err.rank then index, k = err.rank[1], err.rank[2] end
   fault.order = {phase, index, k, id, 0}
   return fault
 end
@@ -340,7 +341,9 @@ local function check_guards()
   for k = 1, #world.guards do
     local changed = world.guards[k].changed()
     if changed then
-      error({kind = "script", message = "agents/" .. world.program.types[k].name .. ".lua: " .. changed}, 0)
+      -- after all faults of agents: the workers that have none look here too
+      local message = "agents/" .. world.program.types[k].name .. ".lua: " .. changed
+      error({kind = "script", message = message, rank = {1, k}}, 0)
     end
   end
 end
@@ -369,11 +372,41 @@ local function creation()
   end
 end
 
+-- Slots, ascending, of the newborns that called remove() in their init: they have no turn any more,
+-- and are taken away at this tick's close.
+local function leaving()
+  local slots, roster = {}, world.roster
+  for _, id in ipairs(world.removals) do slots[#slots + 1] = roster.where[id] end
+  sort(slots)
+  return slots
+end
+
+-- Calls run(lo, hi) for the parts of lo..hi between the places where slot_at says one of `without`
+-- (ascending). Returns how many messages the agents left out had, by mail_at(place).
+local function run_without(without, lo, hi, slot_at, mail_at, run)
+  local lost, next_one = 0, 1
+  for at = lo, hi do
+    if not without[next_one] then break end
+    local slot = slot_at(at)
+    while without[next_one] and without[next_one] < slot do next_one = next_one + 1 end
+    if without[next_one] == slot then
+      lost = lost + mail_at(at)
+      if at > lo then run(lo, at - 1) end
+      lo = at + 1
+    end
+  end
+  if lo <= hi then run(lo, hi) end
+  return lost
+end
+
+local function same_slot(at) return at end
+
 local function turns(tick)
   local roster, P, mail = world.roster, world.plan, world.mail
   mail.open(tick)
   local count, touched = mail.sort(world.sparse_allowed)
   local undelivered = 0
+  local without = leaving()
   world.context = "step"
   if touched then
     local from, many = 1, #touched
@@ -382,16 +415,17 @@ local function turns(tick)
       local to = from
       while to <= many and touched[to] <= last do to = to + 1 end
       if to > from then
-        world.sparse[k](touched, from, to - 1)
-        undelivered = undelivered + world.undelivered[k]()
+        undelivered = undelivered + run_without(without, from, to - 1,
+          function(at) return touched[at] end, mail.mail_at,
+          function(lo, hi) world.sparse[k](touched, lo, hi) end) + world.undelivered[k]()
       end
       from = to
     end
   elseif count > 0 or not world.sparse_allowed then
     for k = 1, #world.dense do
       if roster.count[k] > 0 and (count > 0 or world.steps[k]) then
-        world.dense[k](roster.base[k] + 1, roster.base[k] + roster.count[k])
-        undelivered = undelivered + world.undelivered[k]()
+        undelivered = undelivered + run_without(without, roster.base[k] + 1, roster.base[k] + roster.count[k],
+          same_slot, mail.mail_at, world.dense[k]) + world.undelivered[k]()
       end
     end
   end
@@ -517,6 +551,9 @@ local function settle(tick, partials, samples)
   return stopped, by, fault
 end
 
+-- Bytes of a text in a report: a script may throw a string of a megabyte.
+local MAX_REPORT = 4000
+
 local function write_fault(w, f)
   local names = {"kind", "message", "tick", "agent", "agent_type", "file", "line", "handler", "handling", "locals", "order"}
   local present = {}
@@ -525,8 +562,10 @@ local function write_fault(w, f)
   end
   w:map(#present)
   for _, name in ipairs(present) do
+    local v = f[name]
     w:str(name)
-    w:value(f[name])
+    if type(v) == "string" then v = D.text.readable(D.text.cut(v, MAX_REPORT)) end
+    w:value(v)
   end
 end
 
@@ -580,7 +619,11 @@ local function guarded(tick, f)
   local ok, report = xpcall(function() result = f() end, on_error)
   if ok then return result end
   local fault = fault_of(report, phase)
-  if world and world.crumb then world.crumb[0] = 0 end
+  if world then
+    -- a simulation lives on after a question that failed
+    world.expression, world.expression_slot, world.dumping = nil, 0, nil
+    if world.crumb then world.crumb[0] = 0 end
+  end
   return {tick = tick, out = {}, fault = fault, batches = {}}
 end
 
@@ -669,7 +712,7 @@ function K.run(first, last)
       phase = 3
       if not world.expressions.empty() or #world.record_names > 0 or world.record_count > 0 then
         local partials = world.expressions.partials(tick)
-        phase = 4
+        phase, done = 4, tick
         local stopped, by, fault = settle(tick, partials, world.samples)
         if stopped ~= "" then
           result.ended, result.ended_by, result.ended_tick, result.fault = stopped, by, tick, fault
@@ -707,7 +750,9 @@ function K.step(tick)
       end
       result.changes, result.spawned, result.removed = w:result(), #spawns, #removals
     else
-      result.partials = partial_bytes(tick)
+      -- kept apart: when another worker has changes, the tick goes on, and is evaluated again
+      local evaluated = guarded(tick, function() return {bytes = partial_bytes(tick)} end)
+      result.partials, result.fault = evaluated.bytes, evaluated.fault
     end
     end_of_tick()
     if world.memory_limit > 0 and collectgarbage("count") * 1024 > world.memory_limit * 0.7 then collectgarbage("collect") end

@@ -168,21 +168,23 @@ local function is_row(t, n, in_order)
 end
 
 
--- The keys of t in order, and how many; nil in place of the keys of a row 1..n.
-local function keys_of(t)
+-- A walk's state is a table, because the JIT does not compile the making of closures: `at` places of `n`
+-- are done; [1..n] are the keys, none for a row 1..n; `of` is the table walked, as the agent holds it.
+-- An agent that gets hold of it and changes it finds nothing in it that it could not reach before.
+local function new_walk(t, content)
   local n, in_order = 0, 0
-  for k in next, t do
+  for k in next, content do
     n = n + 1
     if k == n then in_order = in_order + 1 end
   end
-  if is_row(t, n, in_order) then
+  if is_row(content, n, in_order) then
     charge(n / 16)
-    return nil, n
+    return {of = t, n = n, at = 0}, true
   end
   charge(n * (1 + log2_above(n)) / 8)
   local numbers, strings, first, last = {}, {}, 0, 0
   local has_false, has_true = false, false
-  for k in next, t do
+  for k in next, content do
     local kind = type(k)
     if kind == "string" then
       last = last + 1
@@ -198,17 +200,18 @@ local function keys_of(t)
       refuse_key(k)
     end
   end
-  local scratch = {}
+  local scratch = n > SMALL and {} or numbers
   sort_plain(strings, scratch, 1, last)
-  if first == 0 and not has_false and not has_true then return strings, n end
-  sort_plain(numbers, scratch, 1, first)
-  local keys, j = {}, 0
-  if has_false then j = j + 1 keys[j] = false end
-  if has_true then j = j + 1 keys[j] = true end
-  for i = 1, first do keys[j + i] = numbers[i] end
-  j = j + first
-  for i = 1, last do keys[j + i] = strings[i] end
-  return keys, n
+  if last < n then
+    sort_plain(numbers, scratch, 1, first)
+    for i = last, 1, -1 do strings[i + n - last] = strings[i] end
+    local j = 0
+    if has_false then j = j + 1 strings[j] = false end
+    if has_true then j = j + 1 strings[j] = true end
+    for i = 1, first do strings[j + i] = numbers[i] end
+  end
+  strings.of, strings.n, strings.at = t, n, 0
+  return strings, false
 end
 
 
@@ -220,39 +223,61 @@ local function list_item(list, i)
 end
 
 
--- The iterators are closures, because a state table in the agent's hands could be tampered with.
 -- Fields that the loop has set to nil are passed over; new ones are not visited.
-local function walker(t, keys, n)
-  local i = 0
-  if keys == nil then
-    return function()
-      while i < n do
-        i = i + 1
-        local v = rawget(t, i)
-        if v ~= nil then return i, v end
-      end
-      return nil
-    end
+local function next_in_row(walk, i)
+  local t, n = walk.of, walk.n
+  i = i or 0
+  while i < n do
+    i = i + 1
+    local v = rawget(t, i)
+    if v ~= nil then return i, v end
+    charge(0.0625)
   end
-  return function()
-    while i < n do
-      i = i + 1
-      local k = keys[i]
-      local v = rawget(t, k)
-      if v ~= nil then return k, v end
+  return nil
+end
+
+
+local function next_sorted(walk)
+  local t, i, n = walk.of, walk.at, walk.n
+  while i < n do
+    i = i + 1
+    local k = walk[i]
+    local v = rawget(t, k)
+    if v ~= nil then
+      walk.at = i
+      return k, v
     end
-    return nil
+    charge(0.0625)
   end
+  walk.at = i
+  return nil
+end
+
+
+-- For a read-only table, whose content may not get into the agent's hands.
+local function next_viewed(walk)
+  local i = walk.at + 1
+  local k = walk.row and i or walk[i]
+  if i > walk.n then return nil end
+  walk.at = i
+  return k, walk.of[k]
 end
 
 
 function M.pairs(t)
-  as_table(t, 1, "pairs")
-  local content, count = behind(t)
-  if count ~= nil then return list_item, t, 0 end
-  local keys, n = keys_of(content)
-  local f = walker(content, keys, n)
-  return f, nil, nil
+  if type(t) ~= "table" then as_table(t, 1, "pairs") end
+  local meta = getmetatable(t)
+  if type(meta) == "table" then
+    if meta.__count ~= nil then return list_item, t, 0 end
+    if meta.__of ~= nil then
+      local walk, row = new_walk(t, meta.__of)
+      walk.row = row
+      return next_viewed, walk, nil
+    end
+  end
+  local walk, row = new_walk(t, t)
+  if row then return next_in_row, walk, nil end
+  return next_sorted, walk, nil
 end
 
 

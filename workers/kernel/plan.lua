@@ -194,7 +194,9 @@ local function shape_code(index, kind, keys, body, handled_by, checked)
       .. (count > 0 and each("w#[p] = v#", "; ") .. "\n" or "") .. "n = e\n"
     add("P.S[%d] = function(to%s, delay)\n%s", index, params, types)
     add("if type(to) ~= 'number' or (delay ~= nil and delay ~= 1)%s then return send_slow(%d, to, %s, delay) end\n", odd, kind.index, body_text)
-    add("if not (to >= 1 and to <= last_id) then bad_recipient(to) end\n")
+    -- where the arrays are tables, they would keep a fraction
+    local whole = D.vm == "luajit" and "" or " and to % 1 == 0"
+    add("if not (to >= 1 and to <= last_id%s) then bad_recipient(to) end\n", whole)
     if checked then add("if not R.takers[%d][type_of[to]] then unhandled(to, %d) end\n", kind.index, kind.index) end
     add("if n >= stop then full() end\nlocal e = n + 1\nto_[e] = to\nif to_[e] ~= to then bad_recipient(to) end\n%send\n", store)
     add("P.B[%d] = function(name%s, delay)\n%s", index, params, types)

@@ -1,0 +1,198 @@
+-- Batches: mail on its way to another worker, as bytes, and back. One array of six parts: count;
+-- recipients, senders, shapes and sequence numbers as raw int32; the columns of each shape.
+
+local D = ...
+local codec, i32 = D.codec, D.buffer.i32
+local sort, floor, min = table.sort, math.floor, math.min
+
+local M = {}
+
+-- P: the plan. R: the roster. later: messages with delays that stand in the outbox.
+function M.new(P, R, me, workers, later)
+  local batches = {here_count = 0, here_valid = false}
+
+  -- Messages by destination: out_list[d * out_room + k] is the k-th (from 0) for destination d, which
+  -- is 0 for here and worker + 1 for the others. Flat, and filled without a branch on the
+  -- destination: half of those would be mispredicted, at more than the cost of all the rest.
+  local out_count, out_list, out_seq, out_room = i32(workers + 1), nil, nil, 0
+  -- Those for here, and their slots: valid while nobody was born or died since.
+  local here_slots = nil
+
+  -- (message, slot) of what stays here, counted from 0; only while here_valid.
+  function batches.here() return out_list, here_slots, batches.here_count end
+
+  local function out_of_room(count)
+    if count < out_room then return end
+    out_room = floor(count * 1.5) + 256
+    out_list, out_seq = i32((workers + 1) * out_room), i32((workers + 1) * out_room)
+    here_slots = i32(out_room)
+  end
+
+  local function address_plain(lo, hi)
+    local _, to, from = P.out()
+    local where, count, list, seqs, room, slots = R.where, out_count, out_list, out_seq, out_room, here_slots
+    local previous, seq = 0, 0
+    for e = lo, hi do
+      local sender = from[e]
+      if sender == previous then seq = seq + 1 else previous = sender; seq = 1 end
+      local w = where[to[e]]
+      local d = -min(w, 0)
+      local k = count[d]
+      local at = d * room + k
+      list[at] = e; seqs[at] = seq
+      slots[count[0]] = w
+      count[d] = k + 1
+    end
+  end
+
+  -- With broadcasts, delays, or dead recipients (whose own worker counts the dead letter).
+  local function address_any(lo, hi)
+    local _, to, from = P.out()
+    local where, host_of = R.where, R.host_of
+    local previous, seq = 0, 0
+    local function put(e, d)
+      local k = out_count[d]
+      out_list[d * out_room + k] = e; out_seq[d * out_room + k] = seq
+      out_count[d] = k + 1
+    end
+    for e = lo, hi do
+      local sender, recipient = from[e], to[e]
+      if sender == previous then seq = seq + 1 else previous = sender; seq = 1 end
+      if recipient > 0 then
+        local w = where[recipient]
+        if w == 0 then w = -host_of(recipient) - 1 end
+        if w < 0 and -w - 1 ~= me then put(e, -w) end
+      else
+        for w = 0, workers - 1 do
+          if w ~= me then put(e, w + 1) end
+        end
+      end
+    end
+  end
+
+  local function address(lo, hi)
+    local _, _, _, _, _, special = P.out()
+    out_of_room(hi - lo + 2)
+    for d = 0, workers do out_count[d] = 0 end
+    batches.here_valid = lo == 1 and not special and not R.mixed and not R.thinned
+    if batches.here_valid then
+      address_plain(lo, hi)
+      batches.here_count = out_count[0]
+    else
+      address_any(lo, hi)
+    end
+  end
+
+  local scratch, places, scratch_room = nil, nil, 0
+  local writer = codec.writer()   -- one for all batches: growing a new one costs more than filling it
+
+  local function gather_i32(from, first, count)
+    local list = out_list
+    for k = 0, count - 1 do scratch[k] = from[list[first + k]] end
+    writer:i32s(scratch, 0, count)
+  end
+
+  -- The columns of one shape, in a batch of `count` messages.
+  local function write_shape(s, shape, pos, first, count)
+    local n, list = 0, out_list
+    for k = 0, count - 1 do
+      local e = list[first + k]
+      if shape[e] == s then
+        n = n + 1
+        places[n] = pos[e]
+      end
+    end
+    if s == 0 then
+      writer:array(3); writer:int(0); writer:int(n)
+      writer:array(n)
+      for k = 1, n do
+        local one = later[places[k]]
+        writer:array(3); writer:int(one.due); writer:int(one.kind); writer:value(one.body)
+      end
+      return
+    end
+    local columns = P.out_columns[s]()
+    writer:array(2 + #columns); writer:int(s); writer:int(n)
+    for c = 1, #columns do codec.gather(writer, columns[c], places, n) end
+  end
+
+  -- Batches of the messages lo..hi sent here to agents of other workers: {{worker, bytes}, ...}.
+  function batches.export(lo, hi)
+    local batches = {}
+    if hi < lo then return batches end
+    address(lo, hi)
+    local _, to, from, shape, pos = P.out()
+    if hi > scratch_room then
+      scratch_room = floor(hi * 1.5) + 256
+      scratch, places = i32(scratch_room), i32(scratch_room)
+    end
+    for w = 0, workers - 1 do
+      local count = out_count[w + 1]
+      if w ~= me and count > 0 then
+        local first = (w + 1) * out_room
+        local present, seen = {}, {}
+        for k = 0, count - 1 do
+          local s = shape[out_list[first + k]]
+          if not seen[s] then seen[s] = true; present[#present + 1] = s end
+        end
+        sort(present)
+        writer:reset()
+        writer:array(6)
+        writer:int(count)
+        gather_i32(to, first, count)
+        gather_i32(from, first, count)
+        gather_i32(shape, first, count)
+        writer:i32s(out_seq, first, count)
+        writer:array(#present)
+        for _, s in ipairs(present) do write_shape(s, shape, pos, first, count) end
+        batches[#batches + 1] = {w, writer:result()}
+      end
+    end
+    return batches
+  end
+
+  -- Takes a batch into the read store: first and last message there, and their sequence numbers.
+  function batches.read(blob)
+    local pos = 1
+    local fields, count
+    fields, pos = codec.array_header(blob, pos)
+    if fields ~= 6 then error("a batch must have 6 parts, not " .. tostring(fields)) end
+    count, pos = codec.decode(blob, pos)
+    local at = P.extend(count)
+    local _, rto, rfrom, rshape, rpos = P.inn()
+    pos = codec.read_i32s(blob, pos, rto, at + 1, count)
+    pos = codec.read_i32s(blob, pos, rfrom, at + 1, count)
+    pos = codec.read_i32s(blob, pos, rshape, at + 1, count)
+    local seqs = i32(count)
+    pos = codec.read_i32s(blob, pos, seqs, 1, count)
+    local groups
+    groups, pos = codec.array_header(blob, pos)
+    local next_place = {}
+    for _ = 1, groups do
+      local parts, s, n
+      parts, pos = codec.array_header(blob, pos)
+      s, pos = codec.decode(blob, pos)
+      n, pos = codec.decode(blob, pos)
+      if s == 0 then
+        local entries
+        entries, pos = codec.decode(blob, pos)
+        local base = #later
+        for k = 1, n do later[base + k] = {due = entries[k][1], kind = entries[k][2], body = entries[k][3]} end
+        next_place[0] = base + 1
+      else
+        local place, columns = P.take[s](n)
+        for c = 1, parts - 2 do pos = codec.read_column(blob, pos, columns[c], place + 1) end
+        next_place[s] = place + 1
+      end
+    end
+    for e = at + 1, at + count do
+      local s = rshape[e]
+      rpos[e] = next_place[s]
+      next_place[s] = next_place[s] + 1
+    end
+    return at + 1, at + count, seqs
+  end
+  return batches
+end
+
+return M
