@@ -7,12 +7,10 @@ ends the demonstration with a message and status 1. Nothing is left behind.
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 import tempfile
 import textwrap
-from pathlib import Path
 from typing import Any, Final
 
 import anyio
@@ -20,7 +18,8 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp_types import TextContent
 
-ROOT: Final = Path(__file__).resolve().parent.parent
+from runtime.interpreter import module_command, module_environment
+
 WIDTH: Final = 110
 PATIENCE_S: Final = 120.0
 
@@ -80,7 +79,7 @@ class Narrator:
         Raises:
             Surprise: no match for ``expect``, or it failed when it should not, or the reverse.
         """
-        print(f"\n▶ {tool}({', '.join(_argument(k, v) for k, v in given.items())})")
+        print(f"▶ {tool}({', '.join(_argument(k, v) for k, v in given.items())})")
         result = await self._client.call_tool(tool, given)
         text = "\n".join(c.text for c in result.content if isinstance(c, TextContent))
         mark = "✗" if result.is_error else " "
@@ -129,7 +128,7 @@ async def tell(client: Client) -> None:
     print("\n--- 4. Ask: the richest, and how the poor differ; then the course of the metrics.")
     await call(
         "query",
-        r"1000 trader agents",
+        r"1000 agents of type trader",
         sim="coins-1",
         type="trader",
         fields=["self.id", "self.coins"],
@@ -154,8 +153,8 @@ async def tell(client: Client) -> None:
         raise Surprise("the digests of one and two workers differ")
     print(f"  same digest on 1 and 2 workers: {_digest(one)}")
 
-    await call("remove", r"removed", sim="coins-1")
-    await call("remove", r"removed", sim="coins-2")
+    for sim in ("coins-1", "coins-2"):
+        await call("remove", r"removed", sim=sim)
 
 
 def _digest(text: str) -> str:
@@ -170,9 +169,8 @@ async def main() -> int:
     with tempfile.TemporaryDirectory(prefix="gedanken-demo-") as home:
         server = StdioServerParameters(
             command=sys.executable,
-            args=["-m", "mcp_gateway"],
-            env={**os.environ, "GEDANKEN_HOME": home},
-            cwd=ROOT,
+            args=module_command("mcp_gateway"),
+            env={**module_environment(), "GEDANKEN_HOME": home},
         )
         surprise: Surprise | None = None
         with anyio.fail_after(PATIENCE_S):

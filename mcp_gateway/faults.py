@@ -45,10 +45,11 @@ def checked(head: str, diagnostics: Sequence[Diagnostic], tail: Sequence[str] = 
 def diagnostic_lines(diagnostic: Diagnostic) -> list[str]:
     """One finding: place and reason, the line itself, the cure."""
     place = diagnostic.file + (f":{diagnostic.line}" if diagnostic.line else "")
-    lines = [f"{place or 'model'}: {diagnostic.severity}: {diagnostic.message}"]
+    said = one_line(diagnostic.message, _MESSAGE)
+    lines = [f"{place or 'model'}: {diagnostic.severity}: {said}"]
     lines += _excerpt(diagnostic.excerpt)
     if diagnostic.hint:
-        lines.append(f"    cure: {diagnostic.hint}")
+        lines.append(f"    cure: {one_line(diagnostic.hint, 600)}")
     return lines
 
 
@@ -82,8 +83,8 @@ def _excerpt(text: str) -> list[str]:
 
 def _plain(message: str, hint: str, then: str) -> str:
     # A hint that speaks of the command line helps nobody who has only these tools.
-    hints = [clean(hint)] if hint and "simctl" not in hint else []
-    return "\n".join([clean(message), *hints, *_then(then)])
+    hints = [one_line(hint, 600)] if hint and "simctl" not in hint else []
+    return "\n".join([clean(message)[:_MESSAGE], *hints, *_then(then)])
 
 
 def _then(text: str) -> list[str]:

@@ -46,6 +46,8 @@ class Link:
             reply = client.request(command)
         except CoordinatorLost:
             client.close()
+            # The idle ones lead to the same coordinator, and would fail one after the other.
+            self._close_idle()
             raise
         except BaseException:
             self._give_back(client)
@@ -57,6 +59,10 @@ class Link:
         """Close every idle connection; those in use are closed when their request ends."""
         with self._lock:
             self._closed = True
+        self._close_idle()
+
+    def _close_idle(self) -> None:
+        with self._lock:
             idle, self._idle = self._idle, []
         for client in idle:
             client.close()

@@ -32,7 +32,8 @@ def simulation(info: SimulationInfo, next_call: str = "") -> str:
     """The whole story of one simulation."""
     head = [_standing(info), *_error(info)]
     if info.agents:
-        head.append("agents: " + ", ".join(f"{k} {n}" for k, n in info.agents.items()))
+        counted = ", ".join(f"{name} {n}" for name, n in info.agents.items())
+        head.append(f"agents: {one_line(counted, 600)}")
     if info.messages.sent:
         m = info.messages
         head.append(f"messages: sent {m.sent}, delivered {m.delivered}, dead {m.dead}")

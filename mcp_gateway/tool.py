@@ -18,7 +18,7 @@ from mcp_gateway import arguments, faults
 from mcp_gateway.catalogue import Catalogue
 from mcp_gateway.link import Link
 from runtime.commands import Command, Failed, Reply
-from runtime.errors import GedankenError
+from runtime.errors import CoordinatorLost, GedankenError, UnknownSimulation
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,8 @@ MAX_WAIT_S: Final = 25.0
 """Longest time a call waits: clients give up after 60 s, some earlier."""
 PULSE_S: Final = 0.5
 """A longer wait is made of waits of this length, with a progress notification between them."""
+_NO_SUCH: Final = "status() lists the simulations, sim_create(model=…) makes one"
+_LOST: Final = "status() shows whether a coordinator answers again; create simulations anew"
 WAITING: Final = 200
 """Requests to the coordinator under way at once; more wait their turn."""
 
@@ -66,6 +68,10 @@ class Call:
             answer = await anyio.to_thread.run_sync(
                 self._link.request, command, abandon_on_cancel=True, limiter=self._threads
             )
+        except UnknownSimulation as error:
+            raise Refusal(faults.from_error(error, _NO_SUCH)) from error
+        except CoordinatorLost as error:
+            raise Refusal(faults.from_error(error, _LOST)) from error
         except GedankenError as error:
             raise Refusal(faults.from_error(error, then)) from error
         if isinstance(answer, Failed):

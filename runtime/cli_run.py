@@ -220,7 +220,7 @@ def drive(
     bar: bool,
 ) -> SimulationInfo:
     """Run a simulation to the end of its run, or to an interruption; show how far it is."""
-    if created.phase != "ready":
+    if created.phase == "failed":
         return created
     if interrupted:
         return msgspec.structs.replace(created, stopped="interrupted")

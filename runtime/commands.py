@@ -169,7 +169,7 @@ class SimulationReply(Reply, frozen=True):
 
 
 class QueryAgents(Command, frozen=True):
-    """Agents of a type: filter, fields, group, aggregates, order, limit; evaluated in the workers."""
+    """Agents of a type: filter, fields, group, aggregates, order, limit; run in the workers."""
 
     sim: SimName
     agent_type: str

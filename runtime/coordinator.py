@@ -83,7 +83,7 @@ class Coordinator:
         descriptor that closes when the owner goes."""
         descriptors = [signals.fileno(), *([owner] if owner is not None else [])]
         waiter = Waiter([self._from_workers, self._from_clients], descriptors)
-        self._staff.ensure(1, time.monotonic())
+        self._prepare(1, time.monotonic())
         while not self._stopping:
             now = time.monotonic()
             if now >= self._alarm:
@@ -194,6 +194,13 @@ class Coordinator:
             pids = [w.pid for w in crew.workers]
             self._carry_out(crew.job, crew.job.workers_ready(pids, now))
 
+    def _prepare(self, free: int, now: float) -> None:
+        """Have so many workers free soon. When that fails, whoever needs one will be told."""
+        try:
+            self._staff.ensure(free, now)
+        except OSError as error:
+            self._log.write("warning", "cannot start a worker", reason=str(error))
+
     def _reap(self) -> None:
         """Some processes may have ended; hear first what they still had to say."""
         self._hear_workers()
@@ -242,7 +249,7 @@ class Coordinator:
             if self._desk.shutdown:
                 self.stop()
                 return
-            self._staff.ensure(self._desk.workers_soon() + self._staff.queued(), now)
+            self._prepare(self._desk.workers_soon() + self._staff.queued(), now)
 
     def _deliver(self) -> None:
         """Send the responses that the desk has ready."""
@@ -330,8 +337,7 @@ class Coordinator:
             if self._staff.false_starts >= MAX_FALSE_STARTS:
                 pass
             elif now - self._ran_at >= _TOP_UP_S:
-                with suppress(OSError):
-                    self._staff.ensure(1, now)
+                self._prepare(1, now)
                 alarm = min(alarm, now + _LOOK_S)
             else:
                 alarm = min(alarm, self._ran_at + _TOP_UP_S)

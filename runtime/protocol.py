@@ -4,9 +4,9 @@ A message on the wire is one frame with the record below (msgpack array, tag fir
 *blobs* that the record announces: opaque batches that the coordinator forwards unopened.
 ``docs/protocol.md`` describes the wire for authors of workers in other languages.
 
-Orders and answers pair by verb: ``Step``/``Stepped``. An order carries the ``epoch`` that the worker
-was welcomed with; every answer repeats it, with the worker's index and the tick it speaks of, and
-an answer whose epoch or tick is not the open one is refused.
+Orders and answers pair by verb: ``Step``/``Stepped``. An order carries the ``epoch`` that the
+worker was welcomed with; every answer repeats it, with the worker's index and the tick it speaks
+of, and an answer whose epoch or tick is not the open one is refused.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class ExpressionSpec(Record, frozen=True):
 
 
 class TypeSpec(Record, frozen=True):
-    """One ``[agents.NAME]`` table and its Lua file. ``alias`` is the name of a single agent, or ''."""
+    """One ``[agents.NAME]`` table and its Lua file. ``alias``: a single agent's name, or ''."""
 
     name: str
     count: ExpressionSpec
@@ -99,7 +99,7 @@ class Diagnostic(Record, frozen=True):
 
 
 class Fault(Record, frozen=True):
-    """What ended a tick. ``order`` sorts faults of one tick: (phase, index, agent type, agent id, nth).
+    """What ended a tick. ``order`` sorts faults of one tick: (phase, index, type, agent id, nth).
 
     ``kind``: script | fuel | memory | limit | metric | invariant | worker | deadline | internal.
     Phases: 1 turns, 2 creation at the close, 3 metrics, 4 invariants, stop and until.
@@ -122,7 +122,7 @@ class Fault(Record, frozen=True):
 
 
 class Counts(Struct, frozen=True, array_like=True):
-    """Messages since the simulation's creation, on one worker (summed over workers by the reader)."""
+    """Messages since the simulation's creation, on one worker; the reader sums over workers."""
 
     sent: int = 0
     delivered: int = 0
@@ -302,8 +302,8 @@ class Stepped(Answer, frozen=True):
     agents were spawned or removed: then the tick needs ``Close``. ``rows``: msgpack array of rows
     ``[tick, {metric: value}]`` evaluated since the last answer, by worker 0 alone. ``ended``: ''
     or invariant | stop | until, with ``ended_tick`` the tick it speaks of (when ``ended_tick`` <
-    ``tick`` of the order, that order's tick was not run). ``spawned`` and ``removed`` are those of all
-    the ticks of a grant.
+    ``tick`` of the order, that order's tick was not run). ``spawned`` and ``removed`` are those of
+    all the ticks of a grant.
     """
 
     out: list[int] = []

@@ -280,7 +280,7 @@ def excerpt_lines(excerpt: str, line: int) -> list[str]:
     parts = excerpt.expandtabs(4).splitlines()
     if len(parts) == 1 and line and "|" not in parts[0][:12]:
         return [f"  {line:5} | {parts[0]}"]
-    return [f"  {part}" for part in parts]
+    return indented(parts)
 
 
 def indented(lines: Iterable[str]) -> list[str]:

@@ -1,11 +1,13 @@
 """Worker processes: start, greet, watch, end; a pool of spare ones; their crumb files.
 
 A worker dies with its coordinator by itself (``PR_SET_PDEATHSIG``), so this module needs to end
-only what a living coordinator no longer wants.
+only what a living coordinator no longer wants. The environment tells it whose child it must be
+(``GEDANKEN_PARENT``): a coordinator may be killed before its worker has asked the kernel for that.
 """
 
 from __future__ import annotations
 
+import os
 import secrets
 import signal
 import struct
@@ -133,7 +135,7 @@ class Supervisor:
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env=module_environment(),
+                env={**module_environment(), "GEDANKEN_PARENT": str(os.getpid())},
             )
         except OSError:
             crumb.unlink(missing_ok=True)

@@ -73,6 +73,13 @@ class Channel(Protocol):
 # --- ZeroMQ ------------------------------------------------------------------------------------
 
 
+def _send(socket: zmq.Socket[bytes], frames: Sequence[bytes]) -> None:
+    """Like ``send_multipart``, whose checks of every frame cost as much as sending a small one."""
+    last = len(frames) - 1
+    for i, frame in enumerate(frames):
+        socket.send(frame, zmq.SNDMORE if i < last else 0, len(frame) < _LARGE)
+
+
 class ZmqListener:
     """A ROUTER socket bound to an endpoint."""
 
@@ -103,13 +110,8 @@ class ZmqListener:
         return peer, frames
 
     def send(self, peer: bytes, frames: Sequence[bytes]) -> None:
-        # Not send_multipart: its checks of every frame cost as much as the sending.
-        send = self.socket.send
-        send(peer, zmq.SNDMORE)
-        *first, last = frames
-        for frame in first:
-            send(frame, zmq.SNDMORE, len(frame) < _LARGE)
-        send(last, 0, len(last) < _LARGE)
+        self.socket.send(peer, zmq.SNDMORE)
+        _send(self.socket, frames)
 
     def close(self) -> None:
         self.socket.close(_LINGER_MS)
@@ -127,7 +129,10 @@ class ZmqChannel:
     def recv(self, timeout_s: float | None = None) -> Frames:
         if timeout_s is not None and not self._socket.poll(max(0, int(timeout_s * 1000))):
             raise TimeoutError(f"no message within {timeout_s} s")
-        return self._socket.recv_multipart()
+        frames = [self._socket.recv()]
+        while self._socket.getsockopt(zmq.RCVMORE):
+            frames.append(self._socket.recv())
+        return frames
 
     def recv_or_end(self, timeout_s: float, ended: int | None) -> Frames | None:
         """Like ``recv``; None when descriptor ``ended`` becomes readable before a message came."""
@@ -137,13 +142,13 @@ class ZmqChannel:
             poller.register(ended, zmq.POLLIN)
         ready = dict(poller.poll(max(0, int(timeout_s * 1000))))
         if self._socket in ready:
-            return self._socket.recv_multipart()
+            return self.recv()
         if ready:
             return None
         raise TimeoutError(f"no message within {timeout_s} s")
 
     def send(self, frames: Sequence[bytes]) -> None:
-        self._socket.send_multipart(frames)
+        _send(self._socket, frames)
 
     def close(self) -> None:
         self._socket.close(_LINGER_MS)

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 from kernel_env import VMS, Kernel
+
 from workers.rewrite import Shapes, rewrite_chunk
 from workers.syntax import parse, to_bytes_text
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgpack
-
+import msgspec
 from runtime import protocol as p
 from workers.host import Host
 
@@ -74,6 +74,13 @@ def model(
         stop=expression("stop", stop) if stop else None,
         fuel=fuel,
     )
+
+
+def _without_metric_fault(answer: p.Stepped) -> p.Stepped:
+    """Metrics are evaluated again when the changes of the tick are applied."""
+    if answer.fault is not None and answer.fault.order[0] == 3:
+        return msgspec.structs.replace(answer, fault=None)
+    return answer
 
 
 class Shares:
@@ -178,6 +185,8 @@ class Shares:
                 )
             )
         answers = [h.handle(o, b) for h, (o, b) in zip(self._hosts, orders, strict=True)]
+        if any(a.changes for a, _ in answers):
+            answers = [(_without_metric_fault(a), blobs) for a, blobs in answers]
         if any(a.fault for a, _ in answers) or any(a.ended for a, _ in answers):
             self._note(answers)
             return
@@ -229,6 +238,11 @@ class Shares:
         for answer, _ in answers:
             if answer.logs:
                 self.logs += msgpack.unpackb(answer.logs)
+
+    @property
+    def answers(self) -> list[Any]:
+        """The last answer of every host."""
+        return list(self._last)
 
     def counts(self) -> p.Counts:
         """Messages so far, over all shares."""

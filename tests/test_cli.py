@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -29,6 +30,7 @@ fast = { default = false }
 rule = { default = "frost", choices = ["frost", "1"] }
 """
 FILES = {"model.toml": MODEL_TOML}
+README = Path(__file__).parents[1] / "README.md"
 
 
 # --- parameters --------------------------------------------------------------------------------
@@ -274,6 +276,28 @@ def test_a_fault_ends_a_run_with_1_and_the_place(counter, workers):
 
 
 @pytest.mark.process
+def test_a_model_that_ends_at_its_creation_has_a_digest(tmp_path):
+    toml = 'name = "still"\n[agents.one]\ncount = 3\n[metrics]\nn = "count(one)"\n'
+    folder = write_model(tmp_path / "still", toml + "[stop]\nwhen = 'n == 3'\n", one="")
+    status, value = run_json(folder)
+    assert (status, value["stopped"], value["tick"], len(value["digest"])) == (0, "stop", 0, 32)
+
+
+@pytest.mark.process
+def test_a_fault_of_creation_ends_with_1_and_the_place(tmp_path):
+    folder = write_model(
+        tmp_path / "stillborn",
+        'name = "stillborn"\n[agents.one]\ncount = 3\n',
+        one="function init(self)\n  self.x.y = 1\nend\n",
+    )
+    status, value = run_json(folder)
+    error = value["error"]
+    assert (status, value["stopped"], value["digest"]) == (1, "error", None)
+    assert (error["kind"], error["file"], error["line"]) == ("script", "agents/one.lua", 2)
+    assert (error["tick"], error["agent"], error["handler"]) == (0, 1, "init")
+
+
+@pytest.mark.process
 def test_a_fault_is_shown_to_people_with_line_and_without_traceback(counter):
     done = simctl("run", counter, "-p", "break_at=7")
     assert done.returncode == 1
@@ -436,6 +460,34 @@ def test_new_writes_a_model_that_checks_without_warning_and_runs(tmp_path):
 def with_path() -> dict[str, str]:
     """The environment of a call from another folder: the project is found as if installed."""
     return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+
+
+# --- README.md ---------------------------------------------------------------------------------
+
+
+def readme(pattern: str) -> str | tuple[str, ...]:
+    """The groups of the only place in README.md that fits."""
+    (found,) = re.findall(pattern, README.read_text(encoding="utf-8"), re.DOTALL)
+    return found
+
+
+@pytest.mark.process
+def test_the_run_that_the_readme_shows_is_what_simctl_shows():
+    command, shown = readme(r"\$ simctl (run [^\n]*)\n(.*?)  took")
+    done = simctl(*command.split())
+    assert done.stdout.replace("\u00a0", " ").split("  took")[0] == shown
+
+
+@pytest.mark.process
+def test_the_model_in_the_readme_checks_and_its_mistake_is_shown_as_there(tmp_path):
+    script = readme(r"```lua[^\n]*\n(.*?)```")
+    folder = write_model(tmp_path / "coins", readme(r"```toml[^\n]*\n(.*?)```"), person=script)
+    checked = json.loads(simctl("check", folder, "--format", "json").stdout)
+    assert (checked["ok"], checked["diagnostics"]) == (True, [])
+
+    mistaken = script.replace("self.coins = self.coins + 1", "self.coins += 1")
+    (folder / "agents" / "person.lua").write_text(mistaken)
+    assert simctl("check", folder).stdout == readme(r"\$ simctl check coins\n(.*?)```")
 
 
 # --- a coordinator that others find ------------------------------------------------------------

@@ -391,6 +391,14 @@ def test_a_coordinator_killed_takes_its_workers_along_and_its_client_hears_of_it
     wait_for(lambda: not any(map(alive, info.pids)))
 
 
+@pytest.mark.parametrize("after_s", [0.0, 0.02, 0.05, 0.1, 0.2])
+def test_a_worker_that_is_just_starting_ends_with_its_coordinator(after_s):
+    """Real workers here: they take a while to be able to notice."""
+    with embedded_coordinator() as client:
+        time.sleep(after_s)
+        os.kill(client.pid, signal.SIGKILL)
+
+
 def test_a_coordinator_that_is_stopped_is_taken_for_lost_and_nothing_of_it_stays():
     with coordinator() as client:
         info = create(client, 2)

@@ -60,6 +60,15 @@ def test_the_last_value_of_a_thinned_metric_is_that_of_its_newest_tick():
     assert made.summaries()["y"] == MetricSummary(7, 7, 7, 7, 7, [None, None, 7, None])
 
 
+def test_a_thinned_metric_is_judged_by_the_ticks_it_is_evaluated_at():
+    made = MetricTable()
+    made.declare(["x"], {"x": 2})
+    made.extend([(tick, {"x": None if tick % 2 else tick}) for tick in range(4)])
+    assert made.summaries()["x"].last == 2
+    made.extend([(4, {"x": None})])
+    assert made.summaries()["x"].last is None
+
+
 def test_values_that_are_not_finite_are_kept_but_not_averaged():
     made = table(1, math.inf, math.nan, 3)
     summary = made.summaries()["x"]

@@ -53,6 +53,8 @@ def in_step(body: str, vm: str = "luajit21") -> list[Diagnostic]:
         ("const x = 1 self.x = x", "const", "const does not declare in Lua", "write local"),
         ("self.x = 0b101", "0b101", "0b101 is not Lua", "write 5"),
         ("self.x = 1_000", "1_000", "1_000 is not Lua", "write 1000"),
+        ("self.x = 1..2", "1..2", "1..2 is not a number", "write 1 .. 2, with a space"),
+        ("self.x = 1return", "1return", "1return is not a number", "write 1 return, with a space"),
         ("self.x = 1.5f", "1.5f", "1.5f is not Lua", "write 1.5"),
         (
             "self.x = 1LL",
@@ -160,6 +162,14 @@ def test_a_syntax_error_has_the_words_of_the_vm_and_a_cure(
     assert (one.code, one.line) == ("syntax", line)
     assert words in one.message
     assert cure in one.hint
+
+
+@pytest.mark.parametrize("vm", VMS)
+def test_a_call_whose_bracket_stands_on_the_next_line_is_refused_by_both_vms(vm: str) -> None:
+    (one,) = in_step("local x = log\n(self.y)", vm)
+    assert (one.code, one.line) == ("syntax", 3)
+    assert "ambiguous" in one.message
+    assert one.hint == "put the ( on the line of the function, or a ; before it"
 
 
 def test_each_function_reports_its_own_syntax_error_and_the_rest_is_checked() -> None:

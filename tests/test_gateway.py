@@ -315,6 +315,17 @@ async def test_a_run_is_summarised_with_metrics_digest_and_next_call(t: Talk) ->
 
 
 @talk
+async def test_many_metrics_are_cut_to_one_answer_with_the_way_to_the_rest(t: Talk) -> None:
+    sim = await t.simulation()
+    info = t.coordinator.simulations[sim]
+    many = {f"metric_number_{i}": replace(info.metrics["ill"], last=i) for i in range(300)}
+    t.coordinator.simulations[sim] = replace(info, metrics=many)
+    text = await t.ok("sim_run", sim=sim)
+    assert 'metrics left out; query(sim="epidemic-1", what="metrics", names=[…])' in text
+    assert text.splitlines()[-1].startswith("Next: ")
+
+
+@talk
 async def test_a_long_run_goes_on_in_the_background_and_says_how_to_look(t: Talk) -> None:
     sim = await t.simulation()
     text = await t.ok("sim_run", sim=sim, ticks=10**9, wait_s=0)
@@ -375,7 +386,8 @@ async def test_a_fault_is_an_error_with_place_cause_and_cure_and_no_control_char
 @talk
 async def test_an_unknown_simulation_says_which_call_lists_them(t: Talk) -> None:
     assert await t.refused("status", sim="nope-1") == (
-        "there is no simulation 'nope-1'\nNext: status() lists the simulations"
+        "there is no simulation 'nope-1'\n"
+        "Next: status() lists the simulations, sim_create(model=…) makes one"
     )
 
 
@@ -409,7 +421,7 @@ async def test_a_query_passes_everything_on_and_says_what_it_left_out(t: Talk) -
         "query", sim=sim, type="person", where="self.id > 0", limit=2, order="self.id"
     )
     assert text.splitlines() == [
-        "epidemic-1 at tick 7: 1000 person agents where self.id > 0",
+        "epidemic-1 at tick 7: 1000 agents of type person where self.id > 0",
         "self.id  self.name",
         "      1  name 1 " + "x" * 40,
         "      2  name 2 " + "x" * 40,
@@ -441,12 +453,19 @@ async def test_arguments_of_another_kind_of_query_are_refused(t: Talk) -> None:
 
 
 @talk
-async def test_a_query_without_or_with_a_wrong_type_names_the_types(t: Talk) -> None:
+async def test_a_query_takes_the_only_type_and_a_wrong_one_is_refused(t: Talk) -> None:
     sim = await t.simulation()
-    assert "Agent types of epidemic-1: person" in await t.refused("query", sim=sim)
-    text = await t.refused("query", sim=sim, type="persn")
-    assert 'did you mean "person"?' in text
-    assert "Agent types of epidemic-1: person" in text
+    t.coordinator.table = people(1)
+    assert "1 agents of type person" in await t.ok("query", sim=sim)
+    assert await t.refused("query", sim=sim, type="persn") == (
+        "epidemic-1 has no agent type 'persn'\n"
+        "Next: guide(topic='query') shows how queries are written"
+    )
+    info = t.coordinator.simulations[sim]
+    t.coordinator.simulations[sim] = replace(info, agents={"person": 10, "doctor": 1})
+    assert await t.refused("query", sim=sim) == (
+        "query: agents need type. Agent types of epidemic-1: person, doctor"
+    )
 
 
 @talk
@@ -483,6 +502,19 @@ async def test_metrics_over_time_are_a_table_by_tick(t: Talk) -> None:
         "  50  0.123457",
         " 100      null",
     ]
+
+
+@talk
+async def test_a_table_too_wide_is_cut_and_says_how_to_choose_columns(t: Talk) -> None:
+    sim = await t.simulation()
+    names = [f"metric_number_{i}" for i in range(200)]
+    t.coordinator.table = Table(
+        columns=["tick", *names], rows=[[i] + [0.5] * 200 for i in range(20)], total=20, tick=19
+    )
+    lines = (await t.ok("query", sim=sim, what="metrics")).splitlines()
+    assert re.search(r"\d+ of 201 columns left out: names=\[…\] chooses", lines[0])
+    assert len(lines) > 8
+    assert max(map(len, lines)) <= 520
 
 
 # --- guide and errors --------------------------------------------------------------------------

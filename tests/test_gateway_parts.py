@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from mcp_gateway import http, render
+from mcp_gateway.arguments import schema
 from mcp_gateway.edits import MAX_FILE, BadEdit, Edit, changed
 from mcp_gateway.link import Link
 from mcp_gateway.store import KEPT, ModelStore, Stored, StoreError
-from mcp_gateway.tools import guide
+from mcp_gateway.tools import TOOLS, guide
 from runtime.commands import AnyReply, Command, Done, Status
 from runtime.errors import CoordinatorLost, UsageError
 
@@ -241,6 +242,19 @@ def test_every_page_of_the_guide_fits_one_answer() -> None:
     pages = guide.topics()
     assert {"index", "model", "lua", "messages", "metrics", "query", "errors"} <= set(pages)
     assert [name for name, page in pages.items() if len(guide.parts(page.read_text())) > 1] == []
+
+
+def test_the_documentation_names_every_argument_of_every_tool() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "mcp.md").read_text()
+    sections = dict(part.split("\n", 1) for part in page.split("\n### ")[1:])
+    assert list(sections) == [tool.name for tool in TOOLS]
+    missing = [
+        (tool.name, name)
+        for tool in TOOLS
+        for name in schema(tool.arguments)["properties"]
+        if f"`{name}`" not in sections[tool.name]
+    ]
+    assert missing == []
 
 
 def test_a_long_page_is_cut_between_paragraphs_and_nothing_is_lost() -> None:

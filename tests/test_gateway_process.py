@@ -154,6 +154,7 @@ async def said(client: Client, tool: str, **arguments: Any) -> str:
     result = await client.call_tool(tool, arguments)
     text: str = result.content[0].text
     assert not result.is_error, text
+    assert len(text) / 4 <= 1500
     return text
 
 
@@ -280,7 +281,7 @@ def node_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(Path(__file__).parent / "node_client.mjs", folder)
     (folder / "package.json").write_text('{"private": true, "type": "module"}')
     subprocess.run(
-        ["npm", "install", "--no-audit", "--no-fund", "@modelcontextprotocol/client@^2.4"],
+        ["npm", "install", "--no-audit", "--no-fund", "@modelcontextprotocol/client@2.4.0"],
         cwd=folder,
         check=True,
         capture_output=True,
@@ -407,6 +408,21 @@ def test_gateways_that_connect_share_a_coordinator_and_its_simulations(env: dict
     assert first.close() == 0
 
 
+@pytest.mark.parametrize("era", RAW_ERAS)
+def test_a_client_that_goes_away_during_a_run_ends_the_gateway(
+    env: dict[str, str], era: str
+) -> None:
+    client = Stdio(era, COMMAND, env)
+    client.greet()
+    client.call("model_write", model="ticker", files=MODEL)
+    client.call("sim_create", model="ticker", workers=2)
+    run = {"name": "sim_run", "arguments": {"sim": "ticker-1", "ticks": 10**9}}
+    params = params_of(era, run, "p")
+    client.send({"jsonrpc": "2.0", "id": 99, "method": "tools/call", "params": params})
+    client.await_message(lambda message: message.get("method") == "notifications/progress")
+    assert client.close() == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_gateway_and_all_it_started(
     env: dict[str, str], number: signal.Signals
@@ -437,15 +453,18 @@ def test_a_killed_gateway_leaves_no_process_behind(env: dict[str, str]) -> None:
         stream.close()
 
 
-def test_a_killed_coordinator_is_told_as_such(env: dict[str, str]) -> None:
+def test_a_killed_coordinator_is_told_and_replaced(env: dict[str, str]) -> None:
     client = Stdio(STATELESS, COMMAND, env)
     client.greet()
-    client.call("status")
+    client.call("model_write", model="ticker", files=MODEL)
+    client.call("sim_create", model="ticker", workers=2)
     (card,) = Path(env["XDG_RUNTIME_DIR"]).glob("*/*/coordinator.json")
     os.kill(json.loads(card.read_text())["pid"], signal.SIGKILL)
     text, failed = client.call("status")
     assert failed
-    assert "coordinator" in text
+    assert "its simulations are gone" in text
+    assert client.call("status")[0].startswith("no simulations.")
+    assert client.call("sim_create", model="ticker", workers=2)[1] is False
     assert client.close() == 0
 
 
@@ -460,4 +479,4 @@ def test_the_demonstration_goes_as_expected_and_leaves_nothing(env: dict[str, st
     assert done.returncode == 0, done.stdout + done.stderr
     assert "agents/trader.lua:6" in done.stdout
     assert "same digest on 1 and 2 workers" in done.stdout
-    assert len(done.stdout.splitlines()) <= 90
+    assert len(done.stdout.splitlines()) <= 80

@@ -1,7 +1,7 @@
-"""Every script in ``tests/hostile`` ends as its first line says, alike on both VMs, and harms nothing.
+"""Every script in ``tests/hostile`` ends as its first line says, alike on both VMs.
 
-``-- expect: ok`` or a fragment of the error; ``-- expect: check: <fragment>`` where the front end is the
-wall. The others run without being checked: the sandbox has to hold by itself.
+``-- expect: ok`` or a fragment of the error; ``-- expect: check: <fragment>`` where the front end
+is the wall. The others run without being checked: the sandbox has to hold by itself.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ def test_a_hostile_script_is_contained(path: Path) -> None:
 @pytest.mark.parametrize("path", CHECKED, ids=lambda path: path.stem)
 def test_a_hostile_script_does_not_pass_the_check(path: Path) -> None:
     expected, source = read(path)
-    agent = TypeSpec("agent", ExpressionSpec("count", "1"), file=f"agents/{path.name}", source=source)
+    agent = TypeSpec(
+        "agent", ExpressionSpec("count", "1"), file=f"agents/{path.name}", source=source
+    )
     program, found = compile_model(ModelSpec("m", types=(agent,)))
     errors = [f"{one.message} {one.excerpt}" for one in found if one.severity == "error"]
     assert program is None

@@ -147,7 +147,13 @@ def _by_tree(
     """Without the VM, or where it reads what the parser does not: the parser's own errors."""
     failed: list[_Segment] = []
     for segment in segments:
-        inside = [node for node in tree.errors if segment.start <= node.start < segment.end]
+        # What is missing at the end of the text has an offset behind the last segment.
+        last = segment.end == len(scanned.repaired)
+        inside = [
+            node
+            for node in tree.errors
+            if segment.start <= node.start < segment.end or (last and node.start >= segment.end)
+        ]
         if inside:
             failed.append(segment)
             node = inside[0]

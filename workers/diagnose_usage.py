@@ -173,6 +173,7 @@ def _name_node(file: AgentFile, function: Function) -> Node:
 
 def _calls(file: AgentFile) -> None:
     for use in file.scopes.calls:
+        _same_line(file, use.node)
         name = api_name(file.tree, use.node)
         if name not in _ARGUMENTS:
             continue
@@ -194,6 +195,19 @@ def _calls(file: AgentFile) -> None:
             _delay(file, given[delay_at], form)
     for named in file.records:
         _record(file, named)
+
+
+def _same_line(file: AgentFile, call: Node) -> None:
+    """A ``(`` on a line of its own: LuaJIT refuses it, Lua 5.2 takes it for a call."""
+    callee, given = call.children[0], call.children[-1]
+    if not given.children or given.children[0].type != "(":
+        return
+    if file.tree.line(callee.end) != file.tree.line(given.start):
+        file.error(
+            given.children[0], "syntax",
+            "ambiguous syntax: is this a call of what stands on the line above?",
+            "put the ( on the line of the function, or a ; before it",
+        )  # fmt: skip
 
 
 def _count(file: AgentFile, call: Node, name: str, given: list[Node], form: str) -> None:

@@ -8,8 +8,10 @@ from runtime.protocol import Fault, ModelSpec
 
 _HINTS: Final = {
     "fuel": "look for a loop that never ends; if the work is real, spread it over ticks or "
-    "raise fuel in [settings] of model.toml",
-    "memory": "let agents keep less, or run fewer agents; the limit is memory_mb in [settings]",
+    "raise fuel at the top of model.toml",
+    "memory": "let agents keep less, or run fewer agents; the limit is memory_mb at the top of "
+    "model.toml",
+    "internal": "this is a bug of the runtime, not of the model: please report it with the model",
     "limit": "spread the work over ticks or over agents; docs/lua-api.md lists the limits",
     "invariant": "query the agents at this tick, and look for what creates or loses the quantity; "
     "mail under way counts through mail(kind, expression)",
@@ -30,6 +32,10 @@ _TEXT_HINTS: Final = (
     ),
     ("attempt to compare", "both sides must be of one type: convert with tonumber or tostring"),
     ("attempt to concatenate", "wrap the value in tostring(...)"),
+    (
+        "agents may keep nil",
+        "keep data only in self: functions belong in the file, tables with metatables in local variables",
+    ),
     ("stack overflow", "a function calls itself without an end: check its stopping condition"),
 )
 
@@ -42,27 +48,18 @@ class KernelFailure(Exception):
         self.error = error
 
 
-def is_memory(failure: KernelFailure) -> bool:
-    """Whether the Lua state ran into its memory limit."""
-    return "Memory" in type(failure.error).__name__ or "not enough memory" in str(failure.error)
-
-
-def fault_of_failure(failure: KernelFailure, tick: int, worker: int, memory: bool) -> Fault:
-    """The report when the state itself gave up."""
-    if memory:
-        return Fault(
-            kind="memory",
-            message=f"worker {worker} reached its memory limit",
-            tick=tick,
-            hint=_HINTS["memory"],
-            worker=worker,
-            order=(9, 0, 0, 0, 0),
-        )
+def fault_of_failure(failure: KernelFailure, tick: int, worker: int, agent: int) -> Fault:
+    """The report when the state itself gave up, while it ran ``agent`` (0: none)."""
+    text = _text(failure.error)
+    memory = "Memory" in type(failure.error).__name__ or "not enough memory" in text
     return Fault(
-        kind="internal",
-        message=f"the kernel failed: {_text(failure.error)}",
+        kind="memory" if memory else "internal",
+        message=f"worker {worker} reached its memory limit"
+        if memory
+        else f"the kernel failed: {text}",
         tick=tick,
-        hint="this is a bug of the runtime, not of the model: please report it with the model",
+        agent=agent or None,
+        hint=_HINTS["memory" if memory else "internal"],
         worker=worker,
         order=(9, 0, 0, 0, 0),
     )

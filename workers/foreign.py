@@ -354,7 +354,9 @@ class _Scanner:
         elif re.fullmatch(r"[fFdDlLuU]|[uU][lL]", rest):
             self.report(token, f"{text} is not Lua", f"write {text[: -len(rest)]}")
         else:
-            return
+            first = text[: len(text) - len(rest)].removesuffix("." if rest[:1] == "." else "")
+            spaced = f"{first} {text[len(first) :]}".replace("..", ".. ")
+            self.report(token, f"{text} is not a number", f"write {spaced}, with a space")
         self.patch(token, text[: valid.end()] if valid is not None and valid.end() else "0")
 
 

@@ -6,6 +6,7 @@ never an exception; an order out of place is answered with ``Refused`` and chang
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import time
 from collections.abc import Callable, Sequence
@@ -29,12 +30,17 @@ _FIRST_GRANT: Final = 16
 
 
 class Host:
-    """Hosts at most one share. ``crumb_address``: four int32 in shared memory, 0 for none."""
+    """Hosts at most one share.
 
-    def __init__(self, crumb_address: int = 0) -> None:
+    ``crumb``: four int32, shared with the supervisor or not, where the kernel keeps the agent it
+    runs and the tick. It is all that is known when the state runs out of memory, for that calls
+    no error handler.
+    """
+
+    def __init__(self, crumb: ctypes.Array[ctypes.c_int32] | None = None) -> None:
         self.worker = 0
         self.epoch = 0
-        self._crumb_address = crumb_address
+        self._crumb = crumb if crumb is not None else (ctypes.c_int32 * 4)()
         self._kernel: Kernel | None = None
         self._model: p.ModelSpec | None = None
         self._program: Program | None = None
@@ -84,7 +90,7 @@ class Host:
 
     def _dry_run(self, load: p.Load, ticks: int) -> p.Fault | None:
         """A share of its own beside this one; what it did is thrown away."""
-        other = Host(self._crumb_address)
+        other = Host(self._crumb)
         answer, _ = other.handle(load, [])
         assert isinstance(answer, p.Loaded | p.Refused)
         if isinstance(answer, p.Refused):
@@ -107,7 +113,7 @@ class Host:
             return self._refused(
                 f"the model does not check: {first.file}:{first.line}: {first.message}"
             )
-        kernel = Kernel(order.vm, order.memory_bytes, self._crumb_address)
+        kernel = Kernel(order.vm, order.memory_bytes, ctypes.addressof(self._crumb))
         self._kernel, self._model, self._program = kernel, order.model, program
         self._workers, self._tick, self._until = order.workers, order.tick, ""
         self._had_close = False
@@ -169,7 +175,11 @@ class Host:
         packed = b""
         if text:
             code, diagnostics = compile_expression(
-                text, model=self._model, context="until", kinds=self._program["kinds"]
+                text,
+                model=self._model,
+                context="until",
+                kinds=self._program["kinds"],
+                records=self._program["records"],
             )
             if code is None:
                 return p.Fault(
@@ -350,8 +360,9 @@ class Host:
 
     def _failed(self, order: p.AnyOrder, failure: faults.KernelFailure) -> Reply:
         """The state itself gave up (memory, or a bug of the kernel): it is not used again."""
-        memory = self._kernel is not None and faults.is_memory(failure)
-        fault = faults.fault_of_failure(failure, max(self._tick, 0), self.worker, memory)
+        agent, tick = self._crumb[0], self._crumb[1]
+        fault = faults.fault_of_failure(failure, tick, self.worker, agent)
+        self._crumb[0] = 0
         self._forget()
         tick = getattr(order, "tick", -1)
         if isinstance(order, p.Load):

@@ -129,7 +129,8 @@ def lower_operators(tree: Tree, edits: Edits, nodes: list[Node]) -> set[str]:
             elif operator.type in BINARY:
                 name = BINARY[operator.type]
                 used.add(name)
-                edits.wrap(node, f"__{name}(", ")")
+                before, after = _call_of(node, name)
+                edits.wrap(node, before, after)
                 edits.replace(operator.start, operator.end, ",")
         elif kind == "unary_expression":
             operator = node.children[0]
@@ -137,13 +138,31 @@ def lower_operators(tree: Tree, edits: Edits, nodes: list[Node]) -> set[str]:
                 name = UNARY[operator.type]
                 used.add(name)
                 # Parentheses around the operand are not needed: one argument, extra ones ignored.
-                edits.replace(operator.start, operator.end, f"__{name}(")
-                edits.insert_close(node, ")")
+                before, after = _call_of(node, name)
+                edits.replace(operator.start, operator.end, before)
+                edits.insert_close(node, after)
         elif kind == "string":
             lowered = lower_string(tree.slice(node))
             if lowered is not None:
                 edits.replace(node.start, node.end, lowered)
     return used
+
+
+def _call_of(node: Node, name: str) -> tuple[str, str]:
+    """What stands before and after the operands when an operator becomes a call.
+
+    ``return __L(x)`` would be a tail call, and an error in it would not know its line.
+    """
+    values = node.parent
+    if (
+        values is not None
+        and values.type == "expression_list"
+        and len(values.children) == 1
+        and values.parent is not None
+        and values.parent.type == "return_statement"
+    ):
+        return f"(__{name}(", "))"
+    return f"__{name}(", ")"
 
 
 def _lower_concat(node: Node, left: Node, operator: Node, right: Node, edits: Edits) -> None:
@@ -155,7 +174,8 @@ def _lower_concat(node: Node, left: Node, operator: Node, right: Node, edits: Ed
         and parent.children[2] is node
     )
     if not inner:
-        edits.wrap(node, "__C(", ")")
+        before, after = _call_of(node, "C")
+        edits.wrap(node, before, after)
     edits.replace(operator.start, operator.end, ",")
     if is_multi(right):
         edits.wrap(right, "(", ")")
@@ -186,6 +206,10 @@ def rewrite_chunk(tree: Tree, shapes: Shapes) -> str:
         elif kind == "attribute":
             edits.replace(node.start, node.end, "")
         elif kind == "function_call":
+            if is_append(tree, node):
+                callee = node.children[0]
+                edits.replace(callee.start, callee.end, "__I")
+                used.add("I")
             sender = column_send(tree, node)
             if sender is not None:
                 letter, shape, kept = sender
@@ -210,6 +234,15 @@ def _header(used: set[str], fuelled: bool, senders: list[tuple[str, int]]) -> st
     if not names:
         return "local __R=... "
     return f"local __R=... local {','.join(names)}={','.join(values)} "
+
+
+def is_append(tree: Tree, call: Node) -> bool:
+    """Whether the call is the library's ``table.insert``, written with two values."""
+    callee = call.children[0]
+    if callee.type != "dot_index_expression" or tree.slice(callee) != "table.insert":
+        return False
+    given = arguments(call)
+    return callee.children[0].var is None and len(given) == 2 and not is_multi(given[1])
 
 
 def column_send(tree: Tree, call: Node) -> tuple[str, Shape, list[Node]] | None:

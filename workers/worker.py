@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--log-level", default="warning")
     options = parser.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _die_with_parent(os.getppid())
+    _die_with_parent(int(os.environ.get("GEDANKEN_PARENT", os.getppid())))
     _keep_large_blocks()
     threading.stack_size(STACK_BYTES)
     failures: list[BaseException] = []
@@ -60,8 +60,7 @@ def main() -> None:
 
 def serve(endpoint: str, token: str, crumb: str) -> None:
     """Serve orders until ``Stop``."""
-    breadcrumb = _Breadcrumb(crumb) if crumb else None
-    host = Host(breadcrumb.address if breadcrumb else 0)
+    host = Host(_shared_crumb(crumb) if crumb else None)
     channel = connect_worker(endpoint)
     try:
         hello = Hello(
@@ -92,17 +91,14 @@ def serve(endpoint: str, token: str, crumb: str) -> None:
         channel.close()
 
 
-class _Breadcrumb:
-    """Four int32 shared with the supervisor: agent being run, tick, busy, unused."""
-
-    def __init__(self, path: str) -> None:
-        with open(path, "r+b") as file:
-            self._map = mmap.mmap(file.fileno(), 16)
-        self.address = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
+def _shared_crumb(path: str) -> ctypes.Array[ctypes.c_int32]:
+    """The four int32 through which the supervisor sees which agent runs."""
+    with open(path, "r+b") as file:
+        return (ctypes.c_int32 * 4).from_buffer(mmap.mmap(file.fileno(), 16))
 
 
 def _die_with_parent(parent: int) -> None:
-    """On Linux the kernel kills this process when the coordinator dies."""
+    """On Linux the kernel kills this process when the coordinator dies, or has died already."""
     if not sys.platform.startswith("linux"):
         return
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from mcp_gateway import faults
 from mcp_gateway.catalogue import program
 from mcp_gateway.edits import BadEdit, Edit, changed
-from mcp_gateway.render import DEFAULT_BUDGET, bounded, cell, one_line
+from mcp_gateway.render import cell, fit, one_line
 from mcp_gateway.store import StoreError, check_name
 from mcp_gateway.tool import Call, Refusal, Tool
 from runtime.commands import CheckModel, ModelChecked, ParameterInfo
@@ -55,16 +55,11 @@ async def run(call: Call, args: Arguments) -> str:
     number = await _kept(call, args.model, files, good=checked.ok)
     if not checked.ok:
         raise Refusal(_faulty(call, args.model, number, checked))
-    return bounded(
-        "\n".join(
-            [
-                f"{args.model}: revision {number} checks, {checked.dry_ticks} ticks tried",
-                *_differences(base, files),
-                *_summary(checked),
-                f'Next: sim_create(model="{args.model}")',
-            ]
-        ),
-        DEFAULT_BUDGET,
+    return fit(
+        [f"{args.model}: revision {number} checks, {checked.dry_ticks} ticks tried"],
+        [*_differences(base, files), *_summary(checked)],
+        lambda n: f"… {n} more lines left out: guide(topic='models/{args.model}') shows the model",
+        [f'Next: sim_create(model="{args.model}")'],
     )
 
 

@@ -7,7 +7,6 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct, structs
 
-from mcp_gateway.arguments import did_you_mean
 from mcp_gateway.faults import fault_lines
 from mcp_gateway.render import DEFAULT_BUDGET, HARD_BUDGET, cell, fit, one_line, table
 from mcp_gateway.tool import Call, Refusal, Tool
@@ -16,6 +15,9 @@ from runtime.commands import QueryAgents, QueryLog, QueryMetrics, Table
 from runtime.protocol import Scalar
 
 _ROWS: Final = 20
+_WIDTH: Final = 500
+"""Characters of a row."""
+_HELP: Final = "guide(topic='query') shows how queries are written"
 
 
 class Arguments(Struct, frozen=True):
@@ -23,7 +25,9 @@ class Arguments(Struct, frozen=True):
 
     sim: str
     what: Literal["agents", "metrics", "log", "errors"] = "agents"
-    type: Annotated[str, Meta(description="agents: the agent type")] = ""
+    type: Annotated[
+        str, Meta(description="agents: the agent type (needed if there are several)")
+    ] = ""
     where: Annotated[str, Meta(description="agents: filter, e.g. self.cash > 10")] = ""
     fields: Annotated[
         list[str], Meta(description="agents: columns, expressions over self: self.id, self.cash")
@@ -86,17 +90,11 @@ def _check_fitting(args: Arguments) -> None:
 
 
 async def _agents(call: Call, args: Arguments) -> str:
-    if not args.type:
-        info = await look(call, args.sim)
-        raise Refusal(
-            f"query: agents need type. Agent types of {args.sim}: {', '.join(info.agents)}"
-        )
-    reply = await _asked(
-        call,
-        args,
+    agent_type = args.type or await _only_type(call, args.sim)
+    reply = await call.ask(
         QueryAgents(
             sim=args.sim,
-            agent_type=args.type,
+            agent_type=agent_type,
             where=args.where,
             fields=args.fields,
             group=args.group,
@@ -105,25 +103,39 @@ async def _agents(call: Call, args: Arguments) -> str:
             descending=args.descending,
             limit=args.limit,
         ),
+        Table,
+        _HELP,
     )
-    things = "groups" if args.group else f"{args.type} agents"
+    if args.aggregates and not args.group:
+        things = f"all agents of type {agent_type}"
+    else:
+        what = "groups of agents" if args.group else "agents"
+        things = f"{reply.total} {what} of type {agent_type}"
     filtered = f" where {one_line(args.where, 80)}" if args.where else ""
     return _rendered(
         reply,
-        f"{args.sim} at tick {reply.tick}: {reply.total} {things}{filtered}",
+        f"{args.sim} at tick {reply.tick}: {things}{filtered}",
         args.limit,
         "where=… selects, order=… puts the wanted first, aggregates sum up, limit=… shows more",
         missing=max(0, reply.total - len(reply.rows)),
     )
 
 
+async def _only_type(call: Call, sim: str) -> str:
+    """The agent type of a simulation that has one alone."""
+    info = await look(call, sim)
+    if len(info.agents) == 1:
+        return next(iter(info.agents))
+    raise Refusal(f"query: agents need type. Agent types of {sim}: {', '.join(info.agents)}")
+
+
 async def _metrics(call: Call, args: Arguments) -> str:
-    reply = await _asked(
-        call,
-        args,
+    reply = await call.ask(
         QueryMetrics(
             sim=args.sim, names=args.names, first=args.first, last=args.last, points=args.limit
         ),
+        Table,
+        _HELP,
     )
     return _rendered(
         reply,
@@ -134,8 +146,8 @@ async def _metrics(call: Call, args: Arguments) -> str:
 
 
 async def _log(call: Call, args: Arguments) -> str:
-    reply = await _asked(
-        call, args, QueryLog(sim=args.sim, limit=args.limit, contains=args.contains)
+    reply = await call.ask(
+        QueryLog(sim=args.sim, limit=args.limit, contains=args.contains), Table, _HELP
     )
     if not reply.rows:
         return f"{args.sim}: no log lines{' with that text' if args.contains else ''}"
@@ -167,26 +179,14 @@ async def _errors(call: Call, args: Arguments) -> str:
     return "\n".join([f"{args.sim}: 1 error", *fault_lines(info.error)])
 
 
-async def _asked(
-    call: Call, args: Arguments, command: QueryAgents | QueryMetrics | QueryLog
-) -> Table:
-    """The table; a failure is followed by the names that would have been right."""
-    try:
-        return await call.ask(command, Table)
-    except Refusal as failure:
-        info = await look(call, args.sim)
-        extra = [str(failure)]
-        if args.what == "agents":
-            if args.type not in info.agents:
-                extra[0] += did_you_mean(args.type, info.agents)
-            extra.append(f"Agent types of {args.sim}: {', '.join(info.agents)}")
-        elif args.what == "metrics":
-            extra.append(f"Metrics of {args.sim}: {', '.join(info.metrics)}")
-        raise Refusal("\n".join(extra)) from failure
-
-
 def _rendered(reply: Table, head: str, limit: int, advice: str, missing: int = 0) -> str:
-    lines = table(reply.columns, reply.rows)
+    columns, rows = reply.columns, reply.rows
+    lines = table(columns, rows)
+    if len(lines[0]) > _WIDTH:
+        # Every row is as wide as the head: one too wide would leave no room for rows.
+        kept = max(1, len(columns) * _WIDTH // len(lines[0]))
+        head += f"; {len(columns) - kept} of {len(columns)} columns left out: {_of_columns(reply)}"
+        lines = table(columns[:kept], [row[:kept] for row in rows])
     return fit(
         [head, lines[0]],
         lines[1:],
@@ -194,6 +194,11 @@ def _rendered(reply: Table, head: str, limit: int, advice: str, missing: int = 0
         budget=_budget(limit),
         missing=missing,
     )
+
+
+def _of_columns(reply: Table) -> str:
+    what = "names" if reply.columns[:1] == ["tick"] else "fields"
+    return f"{what}=[…] chooses (last: {one_line(reply.columns[-1], 40)})"
 
 
 def _budget(limit: int) -> int:

@@ -28,7 +28,7 @@ async def run(call: Call, args: Arguments) -> str:
             "remove: give sim or model, one of them. Next: status() lists the simulations"
         )
     if args.sim:
-        await call.ask(RemoveSimulation(sim=args.sim), Reply, "status() lists the simulations")
+        await call.ask(RemoveSimulation(sim=args.sim), Reply)
         return f"removed {args.sim}; its worker processes are free"
     try:
         if not await anyio.to_thread.run_sync(call.catalogue.store.remove, args.model):

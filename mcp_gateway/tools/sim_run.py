@@ -45,6 +45,8 @@ async def run(call: Call, args: Arguments) -> str:
                 wait_s=min(_FIRST_S, args.wait_s),
             ),
             SimulationReply,
+            f'status(sim="{args.sim}") shows how it stands'
+            + ("; guide(topic='metrics') what until may say" if args.until else ""),
         )
     try:
         info = await ended(call, reply.simulation, max(0.0, args.wait_s - _FIRST_S))

@@ -23,9 +23,7 @@ async def ended(call: Call, info: SimulationInfo, wait_s: float) -> SimulationIn
 
 async def look(call: Call, sim: str, wait_s: float = 0.0) -> SimulationInfo:
     """One simulation as it stands; waits up to ``wait_s`` for its run to end."""
-    reply = await call.ask(
-        Status(sim=sim, wait_s=wait_s), StatusReply, "status() lists the simulations"
-    )
+    reply = await call.ask(Status(sim=sim, wait_s=wait_s), StatusReply)
     return reply.simulations[0]
 
 

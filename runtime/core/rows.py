@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import fsum, isfinite
 from typing import Final
 
@@ -65,9 +65,12 @@ class _Exact:
 class _Column:
     """One metric: a value and a flag per row of the table, and its summary so far."""
 
-    __slots__ = ("count", "first", "flags", "highest", "last", "lowest", "seen", "total", "values")
+    __slots__ = (
+        "count", "every", "first", "flags", "highest", "last", "lowest", "seen", "total", "values",
+    )  # fmt: skip
 
-    def __init__(self, rows: int) -> None:
+    def __init__(self, rows: int, every: int) -> None:
+        self.every = every
         self.values = array("d", bytes(8 * rows))
         self.flags = bytearray([_SKIPPED]) * rows
         self.seen = rows
@@ -88,7 +91,7 @@ class _Column:
     def at(self, row: int) -> float | None:
         return None if self.flags[row] else self.values[row]
 
-    def catch_up(self) -> None:
+    def catch_up(self, ticks: Sequence[int]) -> None:
         """Take the rows since the last call into the summary."""
         seen, end = self.seen, len(self.values)
         if seen == end:
@@ -103,7 +106,7 @@ class _Column:
         if len(present) and self.first is None:
             self.first = present[0]
         newest = end - 1
-        while newest >= seen and flags[newest] == _SKIPPED:
+        while newest >= seen and (flags[newest] == _SKIPPED or ticks[newest] % self.every):
             newest -= 1
         if newest >= seen:
             self.last = self.at(newest)
@@ -132,11 +135,12 @@ class MetricTable:
         """The metrics, in the order in which they were declared."""
         return list(self._columns)
 
-    def declare(self, names: Sequence[str]) -> None:
-        """The columns to come."""
+    def declare(self, names: Sequence[str], every: Mapping[str, int] | None = None) -> None:
+        """The columns to come; those in ``every`` have a value only at multiples of that tick."""
+        thinned = every or {}
         for name in names:
             if name not in self._columns:
-                self._columns[name] = _Column(len(self._ticks))
+                self._columns[name] = _Column(len(self._ticks), thinned.get(name, 1))
 
     def extend(self, rows: Sequence[Row]) -> None:
         """Append rows; their ticks rise."""
@@ -159,7 +163,7 @@ class MetricTable:
         return {name: self._summary(column) for name, column in self._columns.items()}
 
     def _summary(self, column: _Column) -> MetricSummary:
-        column.catch_up()
+        column.catch_up(self._ticks)
         some = column.count > 0
         return MetricSummary(
             first=column.first,

@@ -126,7 +126,8 @@ class Ticks(Job):
         loaded = arrived[0][0]
         assert isinstance(loaded, Loaded)
         self._vm = loaded.vm
-        self._metrics.declare(loaded.metrics)
+        every = {metric.name: metric.every for metric in self._model.metrics}
+        self._metrics.declare(loaded.metrics, every)
 
     def _first_tick(self) -> Steps[Ending]:
         if self.workers == 1:

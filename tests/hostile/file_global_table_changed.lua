@@ -1,3 +1,3 @@
--- expect: file-level table 'Shared.x' was changed
+-- expect: file-level table 'Shared.x'
 Shared = {}
 function step(self) local t = Shared t.x = 1 end

@@ -1,4 +1,4 @@
--- expect: file-level table 'alias.n' was changed
+-- expect: file-level table 'alias.n'
 local seen = {n = 0}
 local alias = seen
 function step(self) local t = alias t.n = 1 end

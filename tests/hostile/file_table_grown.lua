@@ -1,3 +1,3 @@
--- expect: file-level table 'seen[1]' was changed
+-- expect: file-level table 'seen[1]'
 local seen = {}
 function step(self) table.insert(seen, self.id) end

@@ -1,3 +1,3 @@
--- expect: file-level table 'seen.x' was changed
+-- expect: file-level table 'seen.x'
 local seen = {}
 function step(self) rawset(seen, 'x', 1) end

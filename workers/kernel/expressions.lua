@@ -5,7 +5,7 @@
 local D = ...
 local codec, aggregate = D.codec, D.aggregate
 local concat, format = table.concat, string.format
-local load, pcall, error, type = load, pcall, error, type
+local load, pcall, error, type, setmetatable = load, pcall, error, type, setmetatable
 
 local M = {}
 
@@ -42,6 +42,13 @@ end]]
 
 local PREFIX = "local __R=... local __Q,__X,__L,__P,__D,__C,__BA,__BO,__BX,__BN,__SL,__SR=__R.Q,__R.X,__R.L,__R.P,__R.D,__R.C,__R.BA,__R.BO,__R.BX,__R.BN,__R.SL,__R.SR "
 
+local function before(a, b)
+  for j = 1, 3 do
+    if a[j] ~= b[j] then return a[j] < b[j] end
+  end
+  return false
+end
+
 -- world: see main.lua. env: the environment of expressions (library, parameters, `tick`).
 function M.new(world, env, rt)
   local self_ = {}
@@ -57,7 +64,7 @@ function M.new(world, env, rt)
   end
 
   local function compile(text, name, body)
-    local chunk, why = load(PREFIX .. body(text), "=" .. name, "t", env)
+    local chunk, why = load(PREFIX .. body(text), "=expression", "t", env)
     if not chunk then error({kind = "internal", message = "expression '" .. name .. "' does not compile: " .. why}, 0) end
     return chunk(rt)
   end
@@ -139,21 +146,50 @@ function M.new(world, env, rt)
   -- The number of messages under way at the end of `tick`; `state` gets the values of an expression.
   local function mail_total(a, state, tick)
     local value, add_value = a.loop, aggregate.adders.sum
-    return mail.under_way(a.kind_index, tick, value and function(msg, times, sender, sent)
+    if not value then return mail.under_way(a.kind_index, tick) end
+    local function number_of(msg, sender, sent)
       Q.n = fuel
       local v = value(msg)
       if type(v) ~= "number" then
         error("mail('" .. a.mail .. "', ...) gives " .. (v == nil and "nil" or "a " .. type(v))
           .. " for a message that agent " .. sender .. " sent in tick " .. sent .. ", where a number is needed", 0)
       end
+      return v
+    end
+    local ok, total = pcall(mail.under_way, a.kind_index, tick, function(msg, times, sender, sent)
+      local v = number_of(msg, sender, sent)
       for _ = 1, times do add_value(state, v) end
     end)
+    if ok then return total end
+    -- Which message is met first depends on where it waits: the one reported is the first in agent order.
+    local type_of, lowest, why = roster.type_of, nil, nil
+    mail.under_way(a.kind_index, tick, function(msg, _, sender, sent)
+      local fine, reason = pcall(number_of, msg, sender, sent)
+      local rank = {type_of[sender], sender, sent}
+      if not fine and (not lowest or before(rank, lowest)) then lowest, why = rank, reason end
+    end)
+    world.expression_about = lowest
+    error(why, 0)
+  end
+
+  -- Runs an aggregate's loop over the agents of slots from..to; a failure is put to the first of them.
+  local function agent_total(a, from, to, state)
+    local selves = roster.selves
+    local ok, hits, total = pcall(a.loop, selves, from, to, state, Q, fuel)
+    if ok then return hits, total end
+    local spare = state and aggregate.new(a.op, a.q)
+    for slot = from, to do
+      world.expression_slot = slot
+      a.loop(selves, slot, slot, spare, Q, fuel)
+    end
+    world.expression_slot = 0
+    error(hits, 0)
   end
 
   -- The partial aggregates of this worker's agents at the end of `tick`: a list beside `aggregates`.
   function self_.partials(tick)
     local result = {}
-    local selves, base, count = roster.selves, roster.base, roster.count
+    local base, count = roster.base, roster.count
     env.tick = tick
     for j = 1, #aggregates do
       local a = aggregates[j]
@@ -170,7 +206,7 @@ function M.new(world, env, rt)
           local from, to = base[k] + 1, base[k] + count[k]
           local op = a.op
           local state = op ~= "count" and op ~= "share" and aggregate.new(op, a.q)
-          local hits, total = a.loop(selves, from, to, state, Q, fuel)
+          local hits, total = agent_total(a, from, to, state)
           result[j] = state and {0, state} or {hits, total}
         end
       else
@@ -281,6 +317,22 @@ function M.new(world, env, rt)
     return e.final(A)
   end
 
+  -- Whether invariant, stop or until holds; `unless` when it cannot be said in this tick, because it reads
+  -- a metric that `every` leaves out now.
+  local left_out, read_left_out = {}, false
+  setmetatable(env, {__index = function(_, name)
+    if left_out[name] then read_left_out = true end
+    return nil
+  end})
+
+  local function holds(e, partials, unless)
+    read_left_out = false
+    local ok, v = pcall(evaluate, e, partials)
+    if read_left_out then return unless end
+    if not ok then error(v, 0) end
+    return v
+  end
+
   -- Evaluates all from merged partials of `tick`. Returns the row {name = number or nil}, the list of
   -- its names, and how the tick ends the run: '' | invariant | stop | until, with the expression.
   function self_.settle(tick, partials, samples)
@@ -288,6 +340,7 @@ function M.new(world, env, rt)
     env.tick = tick
     local stopped, by, broken = "", "", nil
     for name in pairs(world.metric_names) do env[name] = nil end
+    left_out = {}
     for j = 1, #groups do
       local e = groups[j]
       if e.role == "metric" then
@@ -301,6 +354,8 @@ function M.new(world, env, rt)
           end
           row[e.name] = v
           env[e.name] = v
+        else
+          left_out[e.name] = true
         end
       end
     end
@@ -318,8 +373,7 @@ function M.new(world, env, rt)
       local e = groups[j]
       if e.role == "invariant" then
         world.expression_index = 200000 + j
-        local v = evaluate(e, partials)
-        if not v then
+        if not holds(e, partials, true) then
           broken = e
           break
         end
@@ -332,12 +386,12 @@ function M.new(world, env, rt)
         local e = groups[j]
         if e.role == "stop" and stopped == "" then
           world.expression_index = 300000 + j
-          if evaluate(e, partials) then stopped, by = "stop", e.name end
+          if holds(e, partials, false) then stopped, by = "stop", e.name end
         end
       end
       if until_record and stopped == "" then
         world.expression_index = 400000
-        if evaluate(until_record, partials) then stopped, by = "until", until_record.text or until_record.name end
+        if holds(until_record, partials, false) then stopped, by = "until", until_record.text or until_record.name end
       end
     end
     world.expression = nil

@@ -75,7 +75,7 @@ local function first_difference(record)
     if rawget(t, k) == nil then all[k] = true end
   end
   local k = sorted_keys(all)[1]
-  return shown(record.name, k), copy[k], rawget(t, k)
+  return shown(record.name, k), copy[k]
 end
 
 
@@ -87,14 +87,15 @@ local function table_change(record)
     if old ~= v and not same(old, v) then return first_difference(record) end
   end
   if n ~= record.n then return first_difference(record) end
-  if getmetatable_of(record.t) ~= record.meta then return "the metatable of " .. record.name, nil, nil end
+  if getmetatable_of(record.t) ~= record.meta then return "the metatable of " .. record.name, nil end
   return nil
 end
 
 
-local function describe(what, old, new)
+-- Not with the new value: it would depend on which agents share a worker.
+local function describe(what, old)
   local change = " was changed"
-  if old ~= nil or new ~= nil then change = " was changed from " .. shown_value(old) .. " to " .. shown_value(new) end
+  if old ~= nil then change = " (at first " .. shown_value(old) .. ") was changed" end
   return "file-level " .. what .. change .. " by an agent: " .. CURE
 end
 
@@ -149,12 +150,12 @@ function M.watch(env, functions)
       local record = variables[i]
       local _, v = getupvalue(record.f, record.i)
       if v ~= record.value and not same(v, record.value) then
-        return describe("variable '" .. record.name .. "'", record.value, v)
+        return describe("variable '" .. record.name .. "'", record.value)
       end
     end
     for i = 1, #tables do
-      local what, old, new = table_change(tables[i])
-      if what ~= nil then return describe("table '" .. what .. "'", old, new) end
+      local what, old = table_change(tables[i])
+      if what ~= nil then return describe("table '" .. what .. "'", old) end
     end
     return nil
   end

@@ -377,6 +377,9 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
     return count, nil
   end
 
+  -- How many messages stand in a mailbox: at a slot, or at a place of the list that sort returned.
+  function mail.mail_at(at) return first[at + 1] - first[at] end
+
   -- The (message, slot) pairs of the tick that was opened, when it is not `simple`.
   function mail.received()
     here_pairs()

@@ -83,6 +83,7 @@ local function fault_of(report, phase)
     local file, line, rest = match(err, "^(agents/[^:]+):(%d+): (.*)$")
     if file then report.file, report.line, err = file, tonumber(line), rest end
     err = gsub(err, "^@?kernel/[%w_]+%.lua:%d+: ", "")
+    err = gsub(err, "^expression:%d+: ", "")
     fault.kind, fault.message = "script", err
     if find(err, "not enough memory", 1, true) then fault.kind = "memory" end
     if world and err == world.limit_hit then fault.kind = "limit" end
@@ -96,7 +97,7 @@ local function fault_of(report, phase)
     fault.order = {phase, 0, 0, 0, 0}
     return fault
   end
-  local index, id = 0, world.crumb[0]
+  local index, id, nth = 0, world.crumb[0], 0
   local e = world.expression
   if e or phase >= 3 then
     fault.kind = fault.kind == "script" and "metric" or fault.kind
@@ -107,8 +108,13 @@ local function fault_of(report, phase)
       fault.handler = e.name
     end
     if (world.expression_slot or 0) > 0 then id = world.roster.ids[world.expression_slot] end
+    if world.expression_about then id, nth = world.expression_about[2], world.expression_about[3] end
   elseif world.dumping then
     id = world.dumping
+  elseif world.field then
+    fault.message = "initial field '" .. world.field.name .. "': " .. fault.message
+    fault.handler = "state." .. world.field.name
+    if world.field.line > 0 then fault.file, fault.line = "model.toml", world.field.line end
   elseif id > 0 and world.plan then
     fault.handler = world.context
     local at = world.plan.handling()
@@ -126,7 +132,8 @@ local function fault_of(report, phase)
     fault.agent_type = world.program.types[k].name
   end
   if type(err) == "table" and err.rank then index, k = err.rank[1], err.rank[2] end
-  fault.order = {phase, index, k, id, 0}
+  if world.dumping then k = 0 end     -- shards are blocks of ids, of whatever type
+  fault.order = {phase, index, k, id, nth}
   return fault
 end
 
@@ -168,7 +175,7 @@ local function compile_fields()
     for j, f in ipairs(t.state or {}) do
       local text = "local __R=... local __Q,__X,__L,__P,__D,__C,__BA,__BO,__BX,__BN,__SL,__SR=__R.Q,__R.X,__R.L,__R.P,__R.D,__R.C,__R.BA,__R.BO,__R.BX,__R.BN,__R.SL,__R.SR return function(i) return ("
         .. f.code .. ") end"
-      local chunk, why = load(text, "=" .. f.field, "t", world.expression_env)
+      local chunk, why = load(text, "=expression", "t", world.expression_env)
       if not chunk then error("initial field '" .. f.field .. "': " .. why, 0) end
       list[j] = {name = f.field, line = f.line, value = chunk(world.rt)}
     end
@@ -313,7 +320,7 @@ local function fill(self, k, i, id, parent, given)
       world.field = f
       local v = f.value(i)
       if type(v) == "table" or type(v) == "function" then
-        error("the initial field '" .. f.name .. "' gives a " .. type(v) .. "; it may give a number, a string, a boolean or nil", 0)
+        error("gives a " .. type(v) .. "; it may give a number, a string, a boolean or nil", 0)
       end
       self[f.name] = v
     end
@@ -352,6 +359,7 @@ end
 
 local function begin_tick(tick)
   world.tick = tick
+  world.crumb[1] = tick % 2147483648
   world.expression_env.tick = tick
   world.rng.at(world.seed, tick)
   world.samples, world.record_count = {}, 0
@@ -374,7 +382,10 @@ end
 
 -- Slots, ascending, of the newborns that called remove() in their init: they have no turn any more,
 -- and are taken away at this tick's close.
+local NOBODY = {}
+
 local function leaving()
+  if #world.removals == 0 then return NOBODY end
   local slots, roster = {}, world.roster
   for _, id in ipairs(world.removals) do slots[#slots + 1] = roster.where[id] end
   sort(slots)
@@ -621,7 +632,8 @@ local function guarded(tick, f)
   local fault = fault_of(report, phase)
   if world then
     -- a simulation lives on after a question that failed
-    world.expression, world.expression_slot, world.dumping = nil, 0, nil
+    world.expression, world.expression_slot, world.expression_about = nil, 0, nil
+    world.dumping, world.field = nil, nil
     if world.crumb then world.crumb[0] = 0 end
   end
   return {tick = tick, out = {}, fault = fault, batches = {}}
@@ -651,7 +663,9 @@ end
 -- The roster and the shards of a dump; after K.load with the tick they speak of.
 function K.restore(roster_bytes)
   return reply(guarded(world.tick, function()
-    world.roster.restore((codec.decode(roster_bytes, 1)))
+    local data = codec.decode(roster_bytes, 1)
+    world.roster.restore(data[1])
+    world.record_names = data[2]
     end_of_tick()
     return {tick = world.tick, out = {}}
   end))
@@ -834,7 +848,9 @@ end
 
 function K.roster()
   local w = codec.writer()
+  w:array(2)
   world.roster.write(w)
+  w:value(world.record_names)
   return w:result()
 end
 
@@ -876,10 +892,10 @@ function K.constant(code, name, parameters_bytes)
   rt.Q.n = 1000000
   local text = "local __R=... local __Q,__X,__L,__P,__D,__C,__BA,__BO,__BX,__BN,__SL,__SR=__R.Q,__R.X,__R.L,__R.P,__R.D,__R.C,__R.BA,__R.BO,__R.BX,__R.BN,__R.SL,__R.SR return ("
     .. code .. ")"
-  local chunk, why = load(text, "=" .. name, "t", env)
+  local chunk, why = load(text, "=expression", "t", env)
   if not chunk then return false, why end
   local ok, value = pcall(chunk, rt)
-  if not ok then return false, tostring(value) end
+  if not ok then return false, (gsub(tostring(value), "^expression:%d+: ", "")) end
   if type(value) ~= "number" then return false, "gives " .. (value == nil and "nil" or "a " .. type(value)) .. ", where a number is needed" end
   return true, value
 end

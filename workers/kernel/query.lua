@@ -7,7 +7,9 @@
 
 local D = ...
 local codec, aggregate = D.codec, D.aggregate
-local error, load, pairs, ipairs, type, tostring = error, load, pairs, ipairs, type, tostring
+local readable = D.text.readable
+local error, load, pcall, pairs, ipairs, type, tostring = error, load, pcall, pairs, ipairs, type, tostring
+local gsub = string.gsub
 local sort, concat = table.sort, table.concat
 
 local M = {}
@@ -16,7 +18,7 @@ local PREFIX = "local __R=... local __Q,__X,__L,__P,__D,__C,__BA,__BO,__BX,__BN,
 
 local function compile(world, name, code)
   if not code or code == "" then return nil end
-  local chunk, why = load(PREFIX .. code .. ") end", "=" .. name, "t", world.expression_env)
+  local chunk, why = load(PREFIX .. code .. ") end", "=expression", "t", world.expression_env)
   if not chunk then error(name .. " does not compile: " .. why, 0) end
   return chunk(world.rt)
 end
@@ -30,7 +32,17 @@ local function plain(v)
     return "{" .. n .. " fields}"
   end
   if t == "function" then return "function" end
+  if t == "string" then return readable(v) end
   return v
+end
+
+-- What stands for a key in a table of groups; the values that cannot be keys have tables of their own.
+local NOTHING, NAN = {}, {}
+
+local function index_of(key)
+  if key == nil then return NOTHING end
+  if key ~= key then return NAN end
+  return key
 end
 
 -- Total order over the values that a key may have: nil, booleans, numbers (NaN last), strings.
@@ -61,6 +73,10 @@ local function by_key(descending)
   end
 end
 
+local function without_place(message)
+  return (gsub(tostring(message), "^expression:%d+: ", ""))
+end
+
 local function each_match(world, q, visit)
   local roster = world.roster
   local k = world.type_index[q.type]
@@ -89,8 +105,8 @@ local function grouped(world, q)
   local groups, keys = {}, {}
   each_match(world, q, function(self)
     local key = key_of and plain(key_of(self))
-    local index = key == nil and "nil" or key
-    if key ~= key then index = "nan" end
+    if key == 0 then key = 0 end          -- one group with -0, whichever comes first
+    local index = index_of(key)
     local g = groups[index]
     if not g then
       g = {key = key, count = 0, states = {}}
@@ -153,21 +169,28 @@ local function listed(world, q)
   w:array(count)
   for j = 1, count do
     local one = found[j]
-    w:array(3)
+    w:array(4)
     w:value(one.key)
     w:int(one.rank)
-    local row = {}
+    local row, failure = {}, nil
     if #fields > 0 then
       for c = 1, #fields do
         world.rt.Q.n = world.fuel
-        row[q.fields[c].name] = plain(fields[c](one.self))
+        local ok, v = pcall(fields[c], one.self)
+        if not ok then
+          failure = v == D.sandbox.OUT_OF_FUEL or q.fields[c].name .. ": " .. without_place(v)
+          break
+        end
+        row[q.fields[c].name] = plain(v)
       end
     else
       for name, v in pairs(one.self) do
-        if type(name) == "string" and name ~= "type" and name ~= "id" then row[name] = plain(v) end
+        if type(name) == "string" and name ~= "type" and name ~= "id" then row[readable(name)] = plain(v) end
       end
     end
     w:value(row)
+    -- raised only when the row is among those of the whole: other workers may have better ones
+    w:value(failure)
   end
   return w:result()
 end
@@ -204,8 +227,7 @@ local function combine_groups(q, parts)
           states[j], pos = aggregate.read(bytes, pos)
         end
       end
-      local index = key == nil and "nil" or key
-      if key ~= key then index = "nan" end
+      local index = index_of(key)
       local g = groups[index]
       if not g then
         groups[index] = {key = key, rank = 0, count = count, states = states}
@@ -258,17 +280,26 @@ local function combine_groups(q, parts)
   return columns, rows, #keys
 end
 
-local function combine_lists(q, parts)
+local function combine_lists(world, q, parts)
   local all, total = {}, 0
   for _, bytes in ipairs(parts) do
     local part = codec.decode(bytes, 1)
     total = total + part[1]
     for _, one in ipairs(part[2]) do
       local key = one[1]
-      all[#all + 1] = {key = key, rank = one[2], row = one[3]}
+      all[#all + 1] = {key = key, rank = one[2], row = one[3], failure = one[4]}
     end
   end
   sort(all, by_key(q.descending))
+  for r = 1, #all do
+    if r > q.limit then break end
+    local failure = all[r].failure
+    if failure then
+      world.expression = {name = "query"}
+      world.expression_about = {world.type_index[q.type], all[r].rank, 0}
+      error(failure == true and D.sandbox.OUT_OF_FUEL or failure, 0)
+    end
+  end
   local columns = {"id"}
   if #q.fields > 0 then
     columns = {}
@@ -307,7 +338,7 @@ function M.combine(world, q, parts)
   if (q.group and q.group ~= "") or #q.aggregates > 0 then
     columns, rows, total = combine_groups(q, parts)
   else
-    columns, rows, total = combine_lists(q, parts)
+    columns, rows, total = combine_lists(world, q, parts)
   end
   local w = codec.writer()
   w:array(3)

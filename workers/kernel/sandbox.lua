@@ -83,7 +83,7 @@ string_meta.__metatable = false
 local function number(v)
   if type(v) == "number" then return v end
   if type(v) == "string" then
-    local x = values.spelled(v) or values.spelled_foreign(v)
+    local x = values.implied_number(v)
     if x ~= nil then return x end
     fail("attempt to perform arithmetic on a string value ('" .. sub(v, 1, 40) .. "' is no number)")
   end
@@ -169,6 +169,11 @@ M.rt = {
   P = deps.operators.P, D = deps.operators.D, C = deps.operators.C,
   BA = deps.operators.BA, BO = deps.operators.BO, BX = deps.operators.BX, BN = deps.operators.BN,
   SL = deps.operators.SL, SR = deps.operators.SR,
+  -- table.insert(t, v), for calls that are written with two arguments
+  I = function(t, v)
+    if type(t) ~= "table" then values.as_table(t, 1, "insert") end
+    t[values.length(t) + 1] = v
+  end,
 }
 
 return M

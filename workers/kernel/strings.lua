@@ -46,10 +46,7 @@ end
 function M.byte(s, i, j)
   if type(s) ~= "string" then s = as_string(s, 1, "byte") end
   i = as_whole(i, 2, "byte", 1)
-  if j == nil then
-    local b = raw_byte(s, i)
-    return b
-  end
+  if j == nil then return raw_byte(s, i) end
   i, j = range(i, as_whole(j, 3, "byte"), #s)
   if j - i >= MAX_VALUES then
     fail("string.byte gives at most " .. MAX_VALUES .. " values at once, not " .. text(j - i + 1))

@@ -11,7 +11,9 @@ local select, type, concat, unpack = select, type, table.concat, unpack or table
 local M = {sort = order.sort}
 
 
--- The common call, insert(t, v), is the first line: a probe for the length and a store.
+-- How many arguments there were decides what they mean, so this takes `...`; LuaJIT then does not carry
+-- a trace from the loop in `length` back into the caller's (100 ns in place of 20). What the front end
+-- knows to be an append calls `rt.I`.
 function M.insert(t, ...)
   local given = select("#", ...)
   if type(t) ~= "table" then as_table(t, 1, "insert") end

@@ -71,16 +71,22 @@ end
 -- Numbers ----------------------------------------------------------------------------------------
 
 -- The number that a string spells, or nil: LuaJIT also reads "inf", "nan" and "0b11".
-local function spelled(s)
-  charge(#s / 64)
+local function read_number(s)
   if not find(s, "^[ \t\n\v\f\r]*[+-]?%.?[0-9]") or find(s, "^[ \t\n\v\f\r]*[+-]?0[bB]") then return nil end
   return raw_tonumber(s)
 end
 
 
--- What LuaJIT's arithmetic reads as a number besides.
-local function spelled_foreign(s)
-  charge(#s / 8)
+local function spelled(s)
+  charge(#s / 64)
+  return (read_number(s))
+end
+
+
+-- What LuaJIT's arithmetic reads as a number, at no charge, as there.
+local function implied_number(s)
+  local plain = read_number(s)
+  if plain ~= nil then return plain end
   local _, _, sign, word = find(s, "^[ \t\n\v\f\r]*([+-]?)([0-9A-Za-z]+)[ \t\n\v\f\r]*$")
   if word == nil then return nil end
   word = lower(word)
@@ -251,7 +257,7 @@ return {
   describe = describe,
   to_number = to_number,
   spelled = spelled,
-  spelled_foreign = spelled_foreign,
+  implied_number = implied_number,
   as_string = as_string,
   as_number = as_number,
   as_whole = as_whole,
