@@ -29,7 +29,7 @@ clean:
 $(STAMP): pyproject.toml constraints.txt
 	@set -eu; \
 	fits='import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))'; \
-	for python in $${PYTHON:-python3 python3.11 python3.12 python3.13 python3.14}; do \
+	for python in $${PYTHON:-python3.11 python3.12 python3.13 python3 python3.14}; do \
 	  if "$$python" -c "$$fits" >/dev/null 2>&1; then found=$$python; break; fi; \
 	done; \
 	if [ -z "$${found:-}" ]; then \

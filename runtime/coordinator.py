@@ -215,7 +215,7 @@ class Coordinator:
         self._log.write("warning", "worker ended", worker_pid=worker.pid, how=how)
         if post is not None:
             crew, index = post
-            loss = Loss("worker", how, worker.pid, worker.last_agent)
+            loss = Loss("worker", how, worker.pid, *worker.read_crumb())
             self._carry_out(crew.job, crew.job.worker_lost(index, loss, now))
         elif worker.state is State.STARTING:
             self._staff.false_starts += 1
@@ -346,7 +346,7 @@ class Coordinator:
     def _end_hung(self, job: Job, index: int, now: float) -> None:
         worker = self._staff.crew(job).workers[index]
         how = f"did not answer for {self._settings.deadline_s:g} s and was ended"
-        loss = Loss("deadline", how, worker.pid, worker.agent_at_work())
+        loss = Loss("deadline", how, worker.pid, *worker.read_crumb())
         self._log.write("warning", "worker hangs", job=job.name, worker_pid=worker.pid)
         self._carry_out(job, job.worker_lost(index, loss, now))
 

@@ -22,7 +22,7 @@ from runtime.log import Log
 
 CRUMB_BYTES: Final = 4096
 MAX_SPARES: Final = 4
-_CRUMB: Final = struct.Struct("<iii")
+_CRUMB: Final = struct.Struct("<ii")
 _REAP_S: Final = 10.0
 
 
@@ -40,11 +40,10 @@ class State(Enum):
 
 
 class Crumb(NamedTuple):
-    """What a worker wrote into shared memory before it went into Lua."""
+    """What a worker keeps in shared memory: the agent it runs, 0 for none, and the tick."""
 
     agent: int
     tick: int
-    in_lua: bool
 
 
 class Worker:
@@ -59,8 +58,7 @@ class Worker:
         """Its name on the socket, once it has said Hello."""
         self.since = 0.0
         """When it entered a state that it must leave again, on the coordinator's clock."""
-        self.last_agent = 0
-        """The agent it was running when it ended, or 0."""
+        self._last_crumb: Crumb | None = None
 
     @property
     def pid(self) -> int:
@@ -79,19 +77,20 @@ class Worker:
             name = "unknown"
         return f"was ended by signal {-status} ({name})"
 
-    def agent_at_work(self) -> int:
-        """The agent it is running by its crumb, or 0."""
-        crumb = self.read_crumb()
-        return crumb.agent if crumb.in_lua else 0
-
     def read_crumb(self) -> Crumb:
-        """The crumb as it lies there now."""
+        """The crumb as it lies there now; for one that ended, as it left it."""
+        if self._last_crumb is not None:
+            return self._last_crumb
         try:
             with self.crumb.open("rb") as file:
-                agent, tick, in_lua = _CRUMB.unpack(file.read(_CRUMB.size))
+                return Crumb(*_CRUMB.unpack(file.read(_CRUMB.size)))
         except (OSError, struct.error):
-            return Crumb(0, 0, False)
-        return Crumb(agent, tick, bool(in_lua))
+            return Crumb(0, 0)
+
+    def keep_crumb(self) -> None:
+        """It has ended: remember its crumb, since the file goes."""
+        self._last_crumb = self.read_crumb()
+        self.crumb.unlink(missing_ok=True)
 
 
 class Supervisor:
@@ -182,5 +181,4 @@ class Supervisor:
 
     def _forget(self, worker: Worker) -> None:
         self._workers.remove(worker)
-        worker.last_agent = worker.agent_at_work()
-        worker.crumb.unlink(missing_ok=True)
+        worker.keep_crumb()

@@ -135,7 +135,7 @@ def main() -> None:
             at, who = parameters.get("at", 1), parameters.get("who", 0)
             if mischief is not None and order.tick <= at <= order.last and index == who:
                 with open(options.crumb, "r+b") as crumb:
-                    crumb.write(struct.pack("<iii", 3, order.tick, 1))
+                    crumb.write(struct.pack("<ii", 3, at))
                 if mischief(channel, answer):
                     continue
         channel.send([p.encode(answer), *blobs])

@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -173,6 +174,26 @@ def simctl(*arguments, timeout=100, **options) -> subprocess.CompletedProcess:
         timeout=timeout,
         **options,
     )
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen]]:
+    """Starts `simctl ARGUMENTS` and goes on; whatever still runs is ended with the test."""
+    with ExitStack() as started:
+
+        def start(*arguments: object) -> subprocess.Popen:
+            running = subprocess.Popen(
+                [sys.executable, "-m", "runtime.cli", *map(str, arguments)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,  # Ctrl-C reaches a whole group, workers included
+            )
+            started.enter_context(running)
+            started.callback(running.kill)
+            return running
+
+        yield start
 
 
 def run_json(*arguments) -> tuple[int, dict]:
@@ -375,16 +396,12 @@ def endless(tmp_path) -> Path:
 
 @pytest.mark.process
 @pytest.mark.parametrize("workers", [1, 2])
-def test_an_interrupted_run_ends_with_130_and_what_was_done_so_far(endless, tmp_path, workers):
+def test_an_interrupted_run_ends_with_130_and_what_was_done_so_far(
+    endless, start, tmp_path, workers
+):
     out = tmp_path / "endless.csv"
-    options = ["--ticks", "1000000000", "--workers", str(workers), "--format", "json"]
-    running = subprocess.Popen(
-        [sys.executable, "-m", "runtime.cli", "run", endless, *options, "--metrics-out", out],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,  # Ctrl-C reaches the whole group, workers included
-    )
+    options = ["--ticks", 10**9, "--workers", workers, "--format", "json", "--metrics-out", out]
+    running = start("run", endless, *options)
     wait_until_it_runs(running)
     os.killpg(running.pid, signal.SIGINT)
     stdout, stderr = running.communicate(timeout=60)
@@ -418,14 +435,14 @@ def test_on_a_terminal_a_bar_shows_the_way_and_ctrl_c_ends_the_run(endless):
     # a signal for the whole group, as it is for a person.
     script = 'exec "$@" <"$0" >"$0" 2>&1'
     command = [sys.executable, "-m", "runtime.cli", "run", str(endless), "--ticks", "1000000000"]
-    running = subprocess.Popen(["sh", "-c", script, terminal, *command], start_new_session=True)
-    shown = read_terminal(master, b" left")
-    os.close(slave)
-    os.write(master, b"\x03")
-    shown += read_terminal(master, None)
-    os.close(master)
+    with subprocess.Popen(["sh", "-c", script, terminal, *command], start_new_session=True) as run:
+        shown = read_terminal(master, b" left")
+        os.close(slave)
+        os.write(master, b"\x03")
+        shown += read_terminal(master, None)
+        os.close(master)
     text = shown.decode()
-    assert running.wait(timeout=60) == 130
+    assert run.returncode == 130
     assert "endless-1 ░░░░" in text
     assert "ended: interrupted" in text
     assert "Traceback" not in text
@@ -494,19 +511,11 @@ def test_the_model_in_the_readme_checks_and_its_mistake_is_shown_as_there(tmp_pa
 
 
 @pytest.fixture
-def served() -> Iterator[subprocess.Popen]:
+def served(start) -> subprocess.Popen:
     """`simctl serve`, ready."""
-    serving = subprocess.Popen(
-        [sys.executable, "-m", "runtime.cli", "serve", "--log-level", "warning"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with serving:
-        assert serving.stdout.readline().startswith("ready ipc://")
-        yield serving
-        serving.terminate()
-        print(serving.stderr.read())  # shown with a test that fails
+    serving = start("serve", "--log-level", "warning")
+    assert serving.stdout.readline().startswith("ready ipc://")
+    return serving
 
 
 @pytest.mark.process

@@ -389,7 +389,7 @@ def test_a_worker_that_dies_in_a_tick_is_reported_with_its_agent_and_all_are_end
     fault = reply.reply.simulation.error
     assert fault.message == (
         "worker 1 (process 101) was ended by signal 9 (SIGKILL) in tick 2 while it ran agent 6 "
-        "(seller); the simulation stood at the end of tick 1"
+        "(seller); the simulation stands at the end of tick 1"
     )
     assert (fault.kind, fault.worker, fault.agent, fault.agent_type, fault.tick) == (
         "worker", 1, 6, "seller", 2,
@@ -399,12 +399,24 @@ def test_a_worker_that_dies_in_a_tick_is_reported_with_its_agent_and_all_are_end
     assert sim.worker_lost(0, loss, 6.0) == []
 
 
+def test_a_granted_worker_that_hangs_is_reported_at_the_tick_of_its_crumb():
+    sim = opened(workers=1, ticks=500)
+    reply, _ = sim.worker_lost(0, Loss("deadline", "hangs", 100, agent=2, tick=70), 31.0)
+    error = reply.reply.simulation.error
+    assert (error.tick, error.message) == (
+        70,
+        "worker 0 (process 100) hangs in tick 70 while it ran agent 2 (buyer); "
+        "the simulation stands at the end of tick 0",
+    )
+
+
 def test_a_worker_that_dies_while_nothing_runs_fails_the_simulation():
     sim = created(workers=2)
     (release,) = sim.worker_lost(0, Loss("worker", "ended with exit status 1", 100), 5.0)
     assert release == ReleaseWorkers(kill=True)
     assert sim.info(5.0).error.message == (
-        "worker 0 (process 100) ended with exit status 1 in tick 0"
+        "worker 0 (process 100) ended with exit status 1 while nothing ran; "
+        "the simulation stands at the end of tick 0"
     )
 
 

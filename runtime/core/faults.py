@@ -49,19 +49,23 @@ def first_fault(arrived: Iterable[Arrived], *, evaluated: bool = True) -> Fault 
     return worst
 
 
-def lost_worker(worker: int, loss: Loss, tick: int, agent_type: str | None) -> Fault:
-    """The fault of the machine in words; ``tick`` is the one that was open."""
-    agent = loss.agent or None
-    who = f"agent {agent}" + (f" ({agent_type})" if agent_type else "")
-    where = f" while it ran {who}" if agent else ""
-    stands = f"; the simulation stood at the end of tick {tick - 1}" if tick > 0 else ""
+def lost_worker(
+    worker: int, loss: Loss, closed: int, running: bool, agent_type: str | None
+) -> Fault:
+    """The fault of the machine in words; ``closed`` is the last tick known to be closed. A worker
+    that was granted many ticks may have come further: its crumb tells."""
+    tick = max(loss.tick, closed + 1) if running else max(closed, 0)
+    who = f"agent {loss.agent}" + (f" ({agent_type})" if agent_type else "")
+    doing = f"in tick {tick}" if running else "while nothing ran"
+    if loss.agent:
+        doing += f" while it ran {who}"
+    stands = f"; the simulation stands at the end of tick {closed}" if closed >= 0 else ""
     return Fault(
         kind=loss.kind,
-        message=f"worker {worker} (process {loss.pid}) {loss.how} in tick {max(tick, 0)}{where}"
-        f"{stands}",
-        tick=max(tick, 0),
-        agent=agent,
-        agent_type=agent_type if agent else None,
+        message=f"worker {worker} (process {loss.pid}) {loss.how} {doing}{stands}",
+        tick=tick,
+        agent=loss.agent or None,
+        agent_type=agent_type if loss.agent else None,
         worker=worker,
         hint=_HINTS.get(loss.kind),
     )

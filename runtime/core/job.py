@@ -42,6 +42,8 @@ class Loss(Struct, frozen=True):
     pid: int = 0
     agent: int = 0
     """The agent it was running, from its breadcrumb; 0 none."""
+    tick: int = -1
+    """The tick it was running it in, where that is known."""
 
 
 class OrderRefused(Exception):

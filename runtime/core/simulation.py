@@ -401,8 +401,7 @@ class Simulation(Ticks):
         if self.phase is Phase.FAILED:
             return
         running = self.phase in (Phase.RUNNING, Phase.CREATING)
-        tick = self.tick + 1 if running else self.tick
-        fault = faults.lost_worker(worker, loss, tick, self._type_of(loss.agent))
+        fault = faults.lost_worker(worker, loss, self.tick, running, self._type_of(loss.agent))
         if self.phase is Phase.CREATING:
             self._creation_failed(_failed("WorkerLost", fault), kill=True)
         else:

@@ -2,7 +2,8 @@
 -- Every refusal says what is allowed; the fault handler adds agent, tick and line.
 
 local D = ...
-local type, tostring, error, select = type, tostring, error, select
+local tostring = D.sandbox.lib.tostring     -- prints NaN alike on both VMs
+local type, error, select = type, error, select
 local concat, floor = table.concat, math.floor
 local codec = D.codec
 local cut, readable = D.text.cut, D.text.readable
@@ -177,7 +178,7 @@ function M.new(world)
     mine = mine + 1
     world.spawn_count = mine
     if mine > limits.spawns then limit("an agent may spawn at most " .. limits.spawns .. " agents in one tick") end
-    spawns[#spawns + 1] = {me, t, codec.copy(fields)}
+    spawns[#spawns + 1] = {me, t, codec.copy(fields, "fields")}
   end
 
   function api.remove(other)

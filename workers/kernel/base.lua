@@ -20,8 +20,19 @@ local M = {}
 
 -- Errors -----------------------------------------------------------------------------------------
 
+-- The last value that is no string and that a script raised: the kernel raises tables too, and reads
+-- them; a script's may look like one of those, or have an `__index` that never returns.
+local thrown = nil
+
+function M.thrown_by_script(e) return thrown ~= nil and rawequal(e, thrown) end
+
+
 function M.error(message, level)
-  if type(message) ~= "string" then raw_error(message, 0) end
+  if message == nil then fail("error was called without a message") end
+  if type(message) ~= "string" then
+    thrown = message
+    raw_error(message, 0)
+  end
   if level == nil or level == 1 then
     local info = getinfo(2, "Sl")
     if info ~= nil and info.what ~= "C" then fail(message) end
@@ -43,6 +54,7 @@ function M.assert(v, ...)
   local given, message = raw_select("#", ...), (...)
   if given == 0 then fail("assertion failed!") end
   if type(message) == "string" then fail(message) end
+  thrown = message
   raw_error(message, 0)
 end
 
@@ -108,7 +120,10 @@ function M.xpcall(f, handler, ...)
 end
 
 
-function M.reset() nested = 0 end
+function M.reset()
+  nested = 0
+  thrown = nil
+end
 
 
 -- Metatables -------------------------------------------------------------------------------------

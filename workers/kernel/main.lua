@@ -72,12 +72,17 @@ local function fault_of(report, phase)
   if type(report) ~= "table" or report.err == nil then report = {err = report} end
   local err = report.err
   local fault = {tick = world and world.tick or 0}
+  local scripts = D.sandbox.thrown_by_script(err)
   if err == D.sandbox.OUT_OF_FUEL then
     fault.kind = "fuel"
+    -- pcall has raised it again, further out, by the time it arrives here.
+    if err.file and sub(err.file, 1, 7) == "agents/" and (err.file ~= report.file or err.line ~= report.line) then
+      report.file, report.line, report.locals = err.file, err.line, nil
+    end
     fault.message = "spent all its fuel of " .. format("%d", world.fuel) .. " (one unit a loop turn or function call) in this tick"
-  elseif type(err) == "table" and err.kind then
+  elseif type(err) == "table" and not scripts and err.kind then
     fault.kind, fault.message = err.kind, err.message
-  elseif type(err) == "table" and err.path then
+  elseif type(err) == "table" and not scripts and err.path then
     fault.kind, fault.message = "script", codec.explain(err)
   elseif type(err) == "string" then
     local file, line, rest = match(err, "^(agents/[^:]+):(%d+): (.*)$")
@@ -131,7 +136,7 @@ local function fault_of(report, phase)
     k = world.roster.type_of[id]
     fault.agent_type = world.program.types[k].name
   end
-  if type(err) == "table" and err.rank then index, k = err.rank[1], err.rank[2] end
+  if type(err) == "table" and not scripts and err.rank then index, k = err.rank[1], err.rank[2] end
   if world.dumping then k = 0 end     -- shards are blocks of ids, of whatever type
   fault.order = {phase, index, k, id, nth}
   return fault
@@ -630,6 +635,7 @@ local function guarded(tick, f)
   local ok, report = xpcall(function() result = f() end, on_error)
   if ok then return result end
   local fault = fault_of(report, phase)
+  D.sandbox.reset()
   if world then
     -- a simulation lives on after a question that failed
     world.expression, world.expression_slot, world.expression_about = nil, 0, nil

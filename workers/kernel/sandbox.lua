@@ -160,8 +160,12 @@ function M.handlers(env) return getmetatable(env).__scope.handlers end
 function M.own(env, name) return getmetatable(env).__scope.own[name] end
 
 
--- To be called when a fault has ended a turn.
-function M.reset() base.reset() end
+-- Whether an error value that is a table was raised by a script's `error` or `assert`: then nothing in it may
+-- be believed, or looked at other than raw.
+M.thrown_by_script = base.thrown_by_script
+
+-- To be called when a fault has ended a turn and has been reported.
+M.reset = base.reset
 
 
 M.rt = {
