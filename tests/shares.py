@@ -112,6 +112,7 @@ class Shares:
         self.rows: list[tuple[int, dict[str, float | None]]] = []
         self.logs: list[list[Any]] = []
         self.fault: p.Fault | None = None
+        self.query_fault: p.Fault | None = None
         self.ended, self.ended_by = "", ""
         self._pending: list[list[tuple[int, bytes]]] = [[] for _ in range(workers)]
         self._partials: list[bytes] = []
@@ -284,6 +285,28 @@ class Shares:
             self.spec, self.counts_given, workers, seed=self.seed, vm=vm or self.vm,
             parameters=self.parameters, dump=(self.tick, self.next_id, [], shards, roster),
         )  # fmt: skip
+
+    def query(self, query: p.Query) -> tuple[list[str], list[list[Any]], int]:
+        """Columns, rows and the number of matches; a fault of it is kept beside the simulation's."""
+        self.query_fault = None
+        parts: list[bytes] = []
+        faults: list[p.Fault] = []
+        for index, host in enumerate(self._hosts):
+            sources, blobs = self._take(index)
+            answer, out = host.handle(msgspec.structs.replace(query, sources=sources), blobs)
+            assert isinstance(answer, p.Queried), answer
+            parts += out
+            if answer.fault is not None:
+                faults.append(answer.fault)
+        if not faults:
+            order = p.Combine(epoch=1, tick=self.tick, query=query, partials=parts)
+            combined, _ = self._hosts[0].handle(order, [])
+            assert isinstance(combined, p.Combined), combined
+            if combined.fault is None:
+                return combined.columns, msgpack.unpackb(combined.rows), combined.total
+            faults = [combined.fault]
+        self.query_fault = min(faults, key=lambda fault: fault.order)
+        return [], [], 0
 
     def states(self) -> dict[int, tuple[str, dict[str, Any], list[Any]]]:
         """id -> (type, state, pending mail), read from the dump."""

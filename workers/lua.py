@@ -58,8 +58,9 @@ return function(vm, sources, crumb_address)
   D.mail = module("mail")
   D.api = module("api")
   D.expressions = module("expressions")
-  D.state = module("state")
-  D.query = module("query")
+  for _, name in ipairs({"state", "query", "faults", "loading", "population", "turns", "answers"}) do
+    D[name] = module(name)
+  end
   return module("main")
 end
 """

@@ -116,8 +116,13 @@ class Edits:
         return "".join(pieces)
 
 
-def lower_operators(tree: Tree, edits: Edits, nodes: list[Node]) -> set[str]:
-    """Edits for operators and strings among ``nodes``; returns the run-time names used."""
+def lower_operators(
+    tree: Tree, edits: Edits, nodes: list[Node], *, keep_frames: bool = False
+) -> set[str]:
+    """Edits for operators and strings among ``nodes``; returns the run-time names used.
+
+    With ``keep_frames`` no operator becomes a tail call: ``return #x`` keeps its line in errors.
+    """
     used: set[str] = set()
     for node in nodes:
         kind = node.type
@@ -125,11 +130,11 @@ def lower_operators(tree: Tree, edits: Edits, nodes: list[Node]) -> set[str]:
             left, operator, right = node.children
             if operator.type == "..":
                 used.add("C")
-                _lower_concat(node, left, operator, right, edits)
+                _lower_concat(node, left, operator, right, edits, keep_frames)
             elif operator.type in BINARY:
                 name = BINARY[operator.type]
                 used.add(name)
-                before, after = _call_of(node, name)
+                before, after = _call_of(node, name, keep_frames)
                 edits.wrap(node, before, after)
                 edits.replace(operator.start, operator.end, ",")
         elif kind == "unary_expression":
@@ -138,7 +143,7 @@ def lower_operators(tree: Tree, edits: Edits, nodes: list[Node]) -> set[str]:
                 name = UNARY[operator.type]
                 used.add(name)
                 # Parentheses around the operand are not needed: one argument, extra ones ignored.
-                before, after = _call_of(node, name)
+                before, after = _call_of(node, name, keep_frames)
                 edits.replace(operator.start, operator.end, before)
                 edits.insert_close(node, after)
         elif kind == "string":
@@ -148,14 +153,12 @@ def lower_operators(tree: Tree, edits: Edits, nodes: list[Node]) -> set[str]:
     return used
 
 
-def _call_of(node: Node, name: str) -> tuple[str, str]:
-    """What stands before and after the operands when an operator becomes a call.
-
-    ``return __L(x)`` would be a tail call, and an error in it would not know its line.
-    """
+def _call_of(node: Node, name: str, keep_frames: bool) -> tuple[str, str]:
+    """What stands before and after the operands when an operator becomes a call."""
     values = node.parent
     if (
-        values is not None
+        keep_frames
+        and values is not None
         and values.type == "expression_list"
         and len(values.children) == 1
         and values.parent is not None
@@ -165,7 +168,9 @@ def _call_of(node: Node, name: str) -> tuple[str, str]:
     return f"__{name}(", ")"
 
 
-def _lower_concat(node: Node, left: Node, operator: Node, right: Node, edits: Edits) -> None:
+def _lower_concat(
+    node: Node, left: Node, operator: Node, right: Node, edits: Edits, keep_frames: bool
+) -> None:
     parent = node.parent
     inner = (
         parent is not None
@@ -174,7 +179,7 @@ def _lower_concat(node: Node, left: Node, operator: Node, right: Node, edits: Ed
         and parent.children[2] is node
     )
     if not inner:
-        before, after = _call_of(node, "C")
+        before, after = _call_of(node, "C", keep_frames)
         edits.wrap(node, before, after)
     edits.replace(operator.start, operator.end, ",")
     if is_multi(right):
@@ -184,7 +189,7 @@ def _lower_concat(node: Node, left: Node, operator: Node, right: Node, edits: Ed
 def rewrite_chunk(tree: Tree, shapes: Shapes) -> str:
     """The text to compile for one agent type; called with the run-time table as its argument."""
     edits = Edits(tree.text)
-    used = lower_operators(tree, edits, tree.nodes)
+    used = lower_operators(tree, edits, tree.nodes, keep_frames=True)
     senders: dict[tuple[str, int], int] = {}
     fuelled = False
     for node in tree.nodes:

@@ -1,0 +1,135 @@
+-- What went wrong, as a record: found where the error was thrown, and told in the world's context.
+
+local D = ...
+local codec = D.codec
+local type, error, tostring, tonumber, pairs, pcall = type, error, tostring, tonumber, pairs, pcall
+local sort, concat, getinfo, getlocal, find, match, sub, gsub, format = table.sort, table.concat, debug.getinfo, debug.getlocal, string.find, string.match, string.sub, string.gsub, string.format
+
+local M = {}
+
+local HIDDEN = {q = true, __R = true, __Q = true, __X = true}
+
+function M.brief(world, v, depth)
+  local t = type(v)
+  if t == "string" then return '"' .. D.text.cut(v, 30) .. '"' end
+  if t == "number" or t == "boolean" or t == "nil" then return D.sandbox.lib.tostring(v) end
+  if t == "table" then
+    if depth > 0 then return "{...}" end
+    local keys = {}
+    for k in pairs(v) do
+      if type(k) == "string" or type(k) == "number" then keys[#keys + 1] = k end
+    end
+    sort(keys, function(a, b)
+      if type(a) == type(b) then return a < b end
+      return type(a) == "number"
+    end)
+    local parts = {}
+    for j = 1, #keys do
+      if j > 6 then parts[#parts + 1] = "..." break end
+      local k = keys[j]
+      parts[j] = (type(k) == "string" and k or "[" .. tostring(k) .. "]") .. "=" .. M.brief(world, v[k], depth + 1)
+    end
+    return "{" .. concat(parts, ", ") .. "}"
+  end
+  return "a " .. t
+end
+
+-- Runs where the error was thrown, so that the script's frame is still there.
+function M.on_error(world, err)
+  local report = {err = err}
+  for level = 2, 60 do
+    local info = getinfo(level, "Sln")
+    if not info then break end
+    if sub(info.source, 1, 8) == "@agents/" then
+      report.file, report.line = sub(info.source, 2), info.currentline
+      local parts = {}
+      for n = 1, 40 do
+        local name, value = getlocal(level, n)
+        if not name then break end
+        if sub(name, 1, 1) ~= "(" and not HIDDEN[name] and sub(name, 1, 2) ~= "__" and type(value) ~= "function" then
+          parts[#parts + 1] = name .. " = " .. M.brief(world, value, 0)
+        end
+      end
+      report.locals = concat(parts, "; ")
+      break
+    end
+  end
+  return report
+end
+
+-- The fault record of a report, in the context that the world was in.
+function M.fault_of(world, report, phase)
+  if type(report) ~= "table" or report.err == nil then report = {err = report} end
+  local err = report.err
+  local fault = {tick = world and world.tick or 0}
+  local scripts = D.sandbox.thrown_by_script(err)
+  if err == D.sandbox.OUT_OF_FUEL then
+    fault.kind = "fuel"
+    -- pcall has raised it again, further out, by the time it arrives here.
+    if err.file and sub(err.file, 1, 7) == "agents/" and (err.file ~= report.file or err.line ~= report.line) then
+      report.file, report.line, report.locals = err.file, err.line, nil
+    end
+    fault.message = "spent all its fuel of " .. format("%d", world.fuel) .. " (one unit a loop turn or function call) in this tick"
+  elseif type(err) == "table" and not scripts and err.kind then
+    fault.kind, fault.message = err.kind, err.message
+  elseif type(err) == "table" and not scripts and err.path then
+    fault.kind, fault.message = "script", codec.explain(err)
+  elseif type(err) == "string" then
+    local file, line, rest = match(err, "^(agents/[^:]+):(%d+): (.*)$")
+    if file then report.file, report.line, err = file, tonumber(line), rest end
+    err = gsub(err, "^@?kernel/[%w_]+%.lua:%d+: ", "")
+    err = gsub(err, "^expression:%d+: ", "")
+    fault.kind, fault.message = "script", err
+    if find(err, "not enough memory", 1, true) then fault.kind = "memory" end
+    if world and err == world.limit_hit then fault.kind = "limit" end
+    if find(err, "stack overflow", 1, true) then fault.message = "stack overflow: functions call each other without end" end
+  else
+    fault.kind = "script"
+    fault.message = "error(...) was called with " .. (type(err) == "table" and "the table " .. M.brief(world, err, 0) or M.brief(world, err, 0))
+  end
+  fault.file, fault.line, fault.locals = report.file, report.line, report.locals
+  if not world or not world.roster then
+    fault.order = {phase, 0, 0, 0, 0}
+    return fault
+  end
+  local index, id, nth = 0, world.crumb[0], 0
+  local e = world.expression
+  if e or phase >= 3 then
+    fault.kind = fault.kind == "script" and "metric" or fault.kind
+    index = world.expression_index or 0
+    id = 0
+    if e then
+      if e.line and e.line > 0 then fault.file, fault.line = "model.toml", e.line end
+      fault.handler = e.name
+    end
+    if (world.expression_slot or 0) > 0 then id = world.roster.ids[world.expression_slot] end
+    if world.expression_about then id, nth = world.expression_about[2], world.expression_about[3] end
+  elseif world.dumping then
+    id = world.dumping
+  elseif world.field then
+    fault.message = "initial field '" .. world.field.name .. "': " .. fault.message
+    fault.handler = "state." .. world.field.name
+    if world.field.line > 0 then fault.file, fault.line = "model.toml", world.field.line end
+  elseif id > 0 and world.plan then
+    fault.handler = world.context
+    local at = world.plan.handling()
+    if at > 0 then
+      local _, _, rfrom, rshape, rpos = world.plan.inn()
+      local kind = world.program.kinds[world.kind_of_shape[rshape[at]]]
+      fault.handler = "on." .. kind
+      fault.handling = kind .. " " .. M.brief(world, world.plan.peek[rshape[at]](rpos[at]), 0) .. " from agent " .. rfrom[at]
+    end
+  end
+  local k = 0
+  if id > 0 then
+    fault.agent = id
+    k = world.roster.type_of[id]
+    fault.agent_type = world.program.types[k].name
+  end
+  if type(err) == "table" and not scripts and err.rank then index, k = err.rank[1], err.rank[2] end
+  if world.dumping then k = 0 end     -- shards are blocks of ids, of whatever type
+  fault.order = {phase, index, k, id, nth}
+  return fault
+end
+
+return M
