@@ -62,7 +62,7 @@ def test_where_fields_order_and_limit(town: Any) -> None:
     columns, rows, total = ask(
         town,
         where="self.member and self.cash > rich",
-        fields=["self.town", "self.cash * 2", "id"],
+        fields=["self.town", "self.cash * 2", "self.id"],
         order="height",
         descending=True,
         limit=7,

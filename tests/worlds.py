@@ -14,6 +14,10 @@ VMS = ("luajit21", "lua52")
 WORKERS = (1, 2, 3, 5)
 EVERYWHERE = (*((workers, "luajit21") for workers in WORKERS), (1, "lua52"), (3, "lua52"))
 
+ON_EACH_VM = VMS
+ON_LUAJIT = tuple((workers, "luajit21") for workers in WORKERS)
+"""For the words of an error, which the VMs choose differently."""
+
 
 @dataclass(frozen=True)
 class Outcome:

@@ -1,8 +1,10 @@
--- Batches: mail on its way to another worker, as bytes, and back. One array of six parts: count;
--- recipients, senders, shapes and sequence numbers as raw int32; the columns of each shape.
+-- Batches: mail on its way to another worker, as bytes, and back. Six parts: the count; recipients,
+-- senders, shapes and sequence numbers, each a block of int32; the columns of each shape. A block is
+-- `true` and the number that all have, or `false` and the numbers as raw int32.
 
 local D = ...
 local codec, i32 = D.codec, D.buffer.i32
+local error, ipairs = error, ipairs
 local sort, floor, min = table.sort, math.floor, math.min
 
 local M = {}
@@ -11,10 +13,10 @@ local M = {}
 function M.new(P, R, me, workers, later)
   local batches = {here_count = 0, here_valid = false}
 
-  -- Messages by destination: out_list[d * out_room + k] is the k-th (from 0) for destination d, which
-  -- is 0 for here and worker + 1 for the others. Flat, and filled without a branch on the
-  -- destination: half of those would be mispredicted, at more than the cost of all the rest.
-  local out_count, out_list, out_seq, out_room = i32(workers + 1), nil, nil, 0
+  -- Messages by destination d, which is 0 for here and worker + 1 for the others: those at
+  -- d * out_room up to out_end[d] - 1. Flat, and filled without a branch on the destination:
+  -- half of those would be mispredicted, at more than the cost of all the rest.
+  local out_end, out_list, out_seq, out_room = i32(workers + 1), nil, nil, 0
   -- Those for here, and their slots: valid while nobody was born or died since.
   local here_slots = nil
 
@@ -28,20 +30,28 @@ function M.new(P, R, me, workers, later)
     here_slots = i32(out_room)
   end
 
+  -- -w for a negative w, else 0; whole numbers all the way where the VM has them.
+  local destination_of
+  if D.bit then
+    local band, arshift = D.bit.band, D.bit.arshift
+    function destination_of(w) return -band(w, arshift(w, 31)) end
+  else
+    function destination_of(w) return -min(w, 0) end
+  end
+
   local function address_plain(lo, hi)
     local _, to, from = P.out()
-    local where, count, list, seqs, room, slots = R.where, out_count, out_list, out_seq, out_room, here_slots
+    local where, ends, list, seqs, slots = R.where, out_end, out_list, out_seq, here_slots
     local previous, seq = 0, 0
     for e = lo, hi do
       local sender = from[e]
       if sender == previous then seq = seq + 1 else previous = sender; seq = 1 end
       local w = where[to[e]]
-      local d = -min(w, 0)
-      local k = count[d]
-      local at = d * room + k
+      local d = destination_of(w)
+      slots[ends[0]] = w
+      local at = ends[d]
       list[at] = e; seqs[at] = seq
-      slots[count[0]] = w
-      count[d] = k + 1
+      ends[d] = at + 1
     end
   end
 
@@ -51,9 +61,9 @@ function M.new(P, R, me, workers, later)
     local where, host_of = R.where, R.host_of
     local previous, seq = 0, 0
     local function put(e, d)
-      local k = out_count[d]
-      out_list[d * out_room + k] = e; out_seq[d * out_room + k] = seq
-      out_count[d] = k + 1
+      local at = out_end[d]
+      out_list[at] = e; out_seq[at] = seq
+      out_end[d] = at + 1
     end
     for e = lo, hi do
       local sender, recipient = from[e], to[e]
@@ -73,11 +83,11 @@ function M.new(P, R, me, workers, later)
   local function address(lo, hi)
     local _, _, _, _, _, special = P.out()
     out_of_room(hi - lo + 2)
-    for d = 0, workers do out_count[d] = 0 end
+    for d = 0, workers do out_end[d] = d * out_room end
     batches.here_valid = lo == 1 and not special and not R.mixed and not R.thinned
     if batches.here_valid then
       address_plain(lo, hi)
-      batches.here_count = out_count[0]
+      batches.here_count = out_end[0]
     else
       address_any(lo, hi)
     end
@@ -86,10 +96,22 @@ function M.new(P, R, me, workers, later)
   local scratch, places, scratch_room = nil, nil, 0
   local writer = codec.writer()   -- one for all batches: growing a new one costs more than filling it
 
-  local function gather_i32(from, first, count)
+  local function put_block(numbers, first, count)
+    local value, alike = numbers[first], true
+    for k = first + 1, first + count - 1 do
+      if numbers[k] ~= value then
+        alike = false
+        break
+      end
+    end
+    writer:bool(alike)
+    if alike then writer:int(value) else writer:i32s(numbers, first, count) end
+  end
+
+  local function put_gathered(from, first, count)
     local list = out_list
     for k = 0, count - 1 do scratch[k] = from[list[first + k]] end
-    writer:i32s(scratch, 0, count)
+    put_block(scratch, 0, count)
   end
 
   -- The columns of one shape, in a batch of `count` messages.
@@ -118,8 +140,8 @@ function M.new(P, R, me, workers, later)
 
   -- Batches of the messages lo..hi sent here to agents of other workers: {{worker, bytes}, ...}.
   function batches.export(lo, hi)
-    local batches = {}
-    if hi < lo then return batches end
+    local made = {}
+    if hi < lo then return made end
     address(lo, hi)
     local _, to, from, shape, pos = P.out()
     if hi > scratch_room then
@@ -127,9 +149,9 @@ function M.new(P, R, me, workers, later)
       scratch, places = i32(scratch_room), i32(scratch_room)
     end
     for w = 0, workers - 1 do
-      local count = out_count[w + 1]
+      local first = (w + 1) * out_room
+      local count = out_end[w + 1] - first
       if w ~= me and count > 0 then
-        local first = (w + 1) * out_room
         local present, seen = {}, {}
         for k = 0, count - 1 do
           local s = shape[out_list[first + k]]
@@ -139,16 +161,36 @@ function M.new(P, R, me, workers, later)
         writer:reset()
         writer:array(6)
         writer:int(count)
-        gather_i32(to, first, count)
-        gather_i32(from, first, count)
-        gather_i32(shape, first, count)
-        writer:i32s(out_seq, first, count)
+        put_gathered(to, first, count)
+        put_gathered(from, first, count)
+        put_gathered(shape, first, count)
+        put_block(out_seq, first, count)
         writer:array(#present)
         for _, s in ipairs(present) do write_shape(s, shape, pos, first, count) end
-        batches[#batches + 1] = {w, writer:result()}
+        made[#made + 1] = {w, writer:result()}
       end
     end
-    return batches
+    return made
+  end
+
+  -- A block into array[at..]; numbers outside low..high are refused, for they become indices into
+  -- memory that nothing guards.
+  local function read_block(blob, pos, array, at, count, low, high)
+    local alike
+    alike, pos = codec.decode(blob, pos)
+    if alike then
+      local value
+      value, pos = codec.decode(blob, pos)
+      for k = at, at + count - 1 do array[k] = value end
+    else
+      pos = codec.read_i32s(blob, pos, array, at, count)
+    end
+    for k = at, at + count - 1 do
+      if array[k] < low or array[k] > high then
+        error("a batch names the number " .. array[k] .. " where " .. low .. " to " .. high .. " are allowed", 0)
+      end
+    end
+    return pos
   end
 
   -- Takes a batch into the read store: first and last message there, and their sequence numbers.
@@ -156,15 +198,15 @@ function M.new(P, R, me, workers, later)
     local pos = 1
     local fields, count
     fields, pos = codec.array_header(blob, pos)
-    if fields ~= 6 then error("a batch must have 6 parts, not " .. tostring(fields)) end
+    if fields ~= 6 then error("a batch must have 6 parts, not " .. fields, 0) end
     count, pos = codec.decode(blob, pos)
     local at = P.extend(count)
     local _, rto, rfrom, rshape, rpos = P.inn()
-    pos = codec.read_i32s(blob, pos, rto, at + 1, count)
-    pos = codec.read_i32s(blob, pos, rfrom, at + 1, count)
-    pos = codec.read_i32s(blob, pos, rshape, at + 1, count)
     local seqs = i32(count)
-    pos = codec.read_i32s(blob, pos, seqs, 1, count)
+    pos = read_block(blob, pos, rto, at + 1, count, -#R.count, R.last_id)
+    pos = read_block(blob, pos, rfrom, at + 1, count, 1, R.last_id)
+    pos = read_block(blob, pos, rshape, at + 1, count, 0, #P.peek)
+    pos = read_block(blob, pos, seqs, 1, count, 1, 2147483647)
     local groups
     groups, pos = codec.array_header(blob, pos)
     local next_place = {}
@@ -192,6 +234,7 @@ function M.new(P, R, me, workers, later)
     end
     return at + 1, at + count, seqs
   end
+
   return batches
 end
 

@@ -3,11 +3,9 @@
 local D = ...
 local codec = D.codec
 local type, error, tostring, tonumber, pairs, pcall = type, error, tostring, tonumber, pairs, pcall
-local sort, concat, getinfo, getlocal, find, match, sub, gsub, format = table.sort, table.concat, debug.getinfo, debug.getlocal, string.find, string.match, string.sub, string.gsub, string.format
+local sort, concat, getinfo, find, match, sub, gsub, format = table.sort, table.concat, debug.getinfo, string.find, string.match, string.sub, string.gsub, string.format
 
 local M = {}
-
-local HIDDEN = {q = true, __R = true, __Q = true, __X = true}
 
 function M.brief(world, v, depth)
   local t = type(v)
@@ -42,15 +40,6 @@ function M.on_error(world, err)
     if not info then break end
     if sub(info.source, 1, 8) == "@agents/" then
       report.file, report.line = sub(info.source, 2), info.currentline
-      local parts = {}
-      for n = 1, 40 do
-        local name, value = getlocal(level, n)
-        if not name then break end
-        if sub(name, 1, 1) ~= "(" and not HIDDEN[name] and sub(name, 1, 2) ~= "__" and type(value) ~= "function" then
-          parts[#parts + 1] = name .. " = " .. M.brief(world, value, 0)
-        end
-      end
-      report.locals = concat(parts, "; ")
       break
     end
   end
@@ -67,7 +56,7 @@ function M.fault_of(world, report, phase)
     fault.kind = "fuel"
     -- pcall has raised it again, further out, by the time it arrives here.
     if err.file and sub(err.file, 1, 7) == "agents/" and (err.file ~= report.file or err.line ~= report.line) then
-      report.file, report.line, report.locals = err.file, err.line, nil
+      report.file, report.line = err.file, err.line
     end
     fault.message = "spent all its fuel of " .. format("%d", world.fuel) .. " (one unit a loop turn or function call) in this tick"
   elseif type(err) == "table" and not scripts and err.kind then
@@ -87,7 +76,7 @@ function M.fault_of(world, report, phase)
     fault.kind = "script"
     fault.message = "error(...) was called with " .. (type(err) == "table" and "the table " .. M.brief(world, err, 0) or M.brief(world, err, 0))
   end
-  fault.file, fault.line, fault.locals = report.file, report.line, report.locals
+  fault.file, fault.line = report.file, report.line
   if not world or not world.roster then
     fault.order = {phase, 0, 0, 0, 0}
     return fault
@@ -112,13 +101,22 @@ function M.fault_of(world, report, phase)
     if world.field.line > 0 then fault.file, fault.line = "model.toml", world.field.line end
   elseif id > 0 and world.plan then
     fault.handler = world.context
+    local slot = world.roster.where[id]
+    local self = slot > 0 and world.roster.selves[slot]
+    -- What the kernel knows. Other variables cannot be told: a compiled trace does not restore those that
+    -- are needed no more, so that in their places on the stack may stand another agent's.
+    local known = {self and "self = " .. M.brief(world, self, 0)}
     local at = world.plan.handling()
     if at > 0 then
       local _, _, rfrom, rshape, rpos = world.plan.inn()
       local kind = world.program.kinds[world.kind_of_shape[rshape[at]]]
       fault.handler = "on." .. kind
-      fault.handling = kind .. " " .. M.brief(world, world.plan.peek[rshape[at]](rpos[at]), 0) .. " from agent " .. rfrom[at]
+      local msg = M.brief(world, world.plan.peek[rshape[at]](rpos[at]), 0)
+      fault.handling = kind .. " " .. msg .. " from agent " .. rfrom[at]
+      known[#known + 1] = "msg = " .. msg
+      known[#known + 1] = "from = " .. rfrom[at]
     end
+    fault.locals = #known > 0 and concat(known, "; ") or nil
   end
   local k = 0
   if id > 0 then
