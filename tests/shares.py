@@ -12,6 +12,7 @@ from typing import Any
 
 import msgpack
 import msgspec
+
 from runtime import protocol as p
 from workers.host import Host
 
@@ -287,7 +288,7 @@ class Shares:
         )  # fmt: skip
 
     def query(self, query: p.Query) -> tuple[list[str], list[list[Any]], int]:
-        """Columns, rows and the number of matches; a fault of it is kept beside the simulation's."""
+        """Columns, rows and the number of matches; its fault is kept beside the world's."""
         self.query_fault = None
         parts: list[bytes] = []
         faults: list[p.Fault] = []

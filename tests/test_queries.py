@@ -1,4 +1,4 @@
-"""Queries through Query and Combine on any number of workers, against answers computed in Python."""
+"""Queries through Query and Combine on any number of workers, against Python's own answers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime import protocol as p
 from shares import Shares, in_large_stack, model
 from worlds import EVERYWHERE, WORKERS, same_for
+
+from runtime import protocol as p
 
 PEOPLE = """
 local TOWNS = {"Ulm", "Bonn", "Jena", "Köln"}
@@ -27,11 +28,17 @@ end
 function on.pay(self, msg) self.cash = self.cash + msg.amount end
 function step(self)
   if random() < 0.1 then remove() end
-  if random() < 0.1 then spawn("person", {cash = 100, height = 0.5, town = "Ulm", member = true, pocket = {}}) end
+  if random() < 0.1 then
+    spawn("person", {cash = 100, height = 0.5, town = "Ulm", member = true, pocket = {}})
+  end
 end
 """
-BORN = PEOPLE.replace("function init(self)\n", "function init(self)\n  if self.parent then return end\n")
-SPEC = model({"dog": "function init(self) self.cash = -1 end", "person": BORN}, parameters={"rich": 5})
+BORN = PEOPLE.replace(
+    "function init(self)\n", "function init(self)\n  if self.parent then return end\n"
+)
+SPEC = model(
+    {"dog": "function init(self) self.cash = -1 end", "person": BORN}, parameters={"rich": 5}
+)
 COUNTS = [3, 60]
 
 
@@ -42,7 +49,9 @@ def town() -> tuple[list[Shares], list[dict[str, Any]]]:
     def build() -> tuple[list[Shares], list[dict[str, Any]]]:
         worlds = [Shares(SPEC, COUNTS, workers).run(5) for workers in WORKERS]
         people = [
-            {"id": id_, **state} for id_, (kind, state, _) in worlds[0].states().items() if kind == "person"
+            {"id": id_, **state}
+            for id_, (kind, state, _) in worlds[0].states().items()
+            if kind == "person"
         ]
         return worlds, people
 
@@ -53,7 +62,9 @@ def town() -> tuple[list[Shares], list[dict[str, Any]]]:
 def ask(town: tuple[list[Shares], Any], **query: Any) -> tuple[list[str], list[list[Any]], int]:
     """The answer, which must be the same from all; an unknown limit is all."""
     order = p.Query(epoch=1, tick=5, agent_type="person", **{"limit": 1000, **query})
-    found: tuple[list[str], list[list[Any]], int] = same_for(town[0], lambda world: world.query(order))
+    found: tuple[list[str], list[list[Any]], int] = same_for(
+        town[0], lambda world: world.query(order)
+    )
     return found
 
 
@@ -97,7 +108,8 @@ def test_ties_in_the_order_are_broken_by_id_in_both_directions(town: Any) -> Non
 def test_aggregates_over_all_and_over_nobody(town: Any) -> None:
     _, people = town
     texts = ["count()", "sum(self.cash)", "mean(self.height)", "min(self.height)", "max(self.cash)",
-             "sd(self.cash)", "quantile(self.height, 0.25)", "share(self.member)", "count(self.member)"]  # fmt: skip
+             "sd(self.cash)", "quantile(self.height, 0.25)", "share(self.member)", 
+             "count(self.member)"]  # fmt: skip
     heights = sorted(one["height"] for one in people)
     cash = [one["cash"] for one in people]
     place = 0.25 * (len(heights) - 1)
@@ -122,9 +134,15 @@ def test_aggregates_over_all_and_over_nobody(town: Any) -> None:
         ("self.member", lambda one: one["member"]),
         ("self.cash % 4 / 2", lambda one: one["cash"] % 4 / 2),
         ("self.note", lambda one: one.get("note")),
-        ("self.cash > 4 and self.town or self.cash", lambda one: one["town"] if one["cash"] > 4 else one["cash"]),
+        (
+            "self.cash > 4 and self.town or self.cash",
+            lambda one: one["town"] if one["cash"] > 4 else one["cash"],
+        ),
         ("(self.cash % 3 - 1) * 0", lambda one: 0),
-        ("self.cash == 1 and 'nil' or self.note", lambda one: "nil" if one["cash"] == 1 else one.get("note")),
+        (
+            "self.cash == 1 and 'nil' or self.note",
+            lambda one: "nil" if one["cash"] == 1 else one.get("note"),
+        ),
     ],
 )  # fmt: skip
 def test_groups_stand_in_the_order_of_their_keys(
@@ -140,7 +158,9 @@ def test_groups_stand_in_the_order_of_their_keys(
         at = next(i for i, kind in enumerate(kinds) if isinstance(value, kind))
         return at, 0 if value is None else value.encode() if isinstance(value, str) else value
 
-    expected = [[k, len(groups[k]), sum(groups[k]), max(groups[k])] for k in sorted(groups, key=rank)]
+    expected = [
+        [k, len(groups[k]), sum(groups[k]), max(groups[k])] for k in sorted(groups, key=rank)
+    ]
     columns, rows, total = ask(town, group=text, aggregates=["sum(self.cash)", "max(self.cash)"])
     assert columns == [text, "agents", "sum(self.cash)", "max(self.cash)"]
     assert (rows, total) == (expected, len(expected))
@@ -228,7 +248,9 @@ WHERES = {
     "self.member": lambda one: one["member"],
     "self.cash >= 3 and self.cash < 8": lambda one: 3 <= one["cash"] < 8,
     "not self.note": lambda one: one.get("note") is None,
-    "self.town == 'Köln' or self.height < 30": lambda one: one["town"] == "Köln" or one["height"] < 30,
+    "self.town == 'Köln' or self.height < 30": lambda one: (
+        one["town"] == "Köln" or one["height"] < 30
+    ),
     "self.id % 7 == rich": lambda one: one["id"] % 7 == 5,
 }
 ORDERS = {
@@ -244,7 +266,9 @@ ORDERS = {
     where=st.sampled_from(sorted(WHERES)),
     order=st.sampled_from(sorted(ORDERS)),
     limit=st.integers(1, 70),
-    fields=st.lists(st.sampled_from(["cash", "height", "town", "member", "note"]), unique=True, min_size=1),
+    fields=st.lists(
+        st.sampled_from(["cash", "height", "town", "member", "note"]), unique=True, min_size=1
+    ),
 )
 @settings(max_examples=30)
 def test_any_listing_is_what_python_finds(

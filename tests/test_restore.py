@@ -1,4 +1,4 @@
-"""Shards dumped and loaded: what was restored goes on as if nothing had happened (design 4.16, 4.17)."""
+"""Shards dumped and loaded: what was restored goes on as before (design 4.16, 4.17)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from runtime import protocol as p
 from shares import Shares, in_large_stack, model
 from test_semantics_same import crowd
 from worlds import Outcome, clean, outcome, same_for
+
+from runtime import protocol as p
 from workers.host import Host
 
 MOVES = (
@@ -82,8 +83,9 @@ def test_4_16_identity_and_cycles_within_an_agent_survive() -> None:
           self.best.n = self.best.n + 10
           self.found = table.concat({
             tostring(self.items[3] == self.best), self.items[3].n,
-            tostring(self.loop.again[1] == self.loop), tostring(self.me == self), self.me.id, self.me.type,
-            tostring(rawequal(self.twice[1], self.items)), tostring(self.items[1] == self.items[2]),
+            tostring(self.loop.again[1] == self.loop), tostring(self.me == self),
+            self.me.id, self.me.type, tostring(rawequal(self.twice[1], self.items)),
+            tostring(self.items[1] == self.items[2]),
           }, " ")
         end
     """
@@ -93,7 +95,9 @@ def test_4_16_identity_and_cycles_within_an_agent_survive() -> None:
         world = Shares(spec, [3], move[0], vm=move[1]).run(2)
         again = world.restored(move[2], move[3]).run(3).restored(move[0], move[1]).run(5)
         assert again.fault is None, again.fault
-        columns, rows, total = again.query(p.Query(epoch=1, tick=5, agent_type="a", fields=["self.found"]))
+        columns, rows, total = again.query(
+            p.Query(epoch=1, tick=5, agent_type="a", fields=["self.found"])
+        )
         assert (columns, total) == (["id", "found"], 3)
         return rows, again.digest() == world.run(5).digest()
 
@@ -127,7 +131,8 @@ def test_4_17_mail_under_way_with_delays_and_broadcasts_is_part_of_the_state() -
     source = """
         function on.note(self, msg, from)
           local sent, kind, seq = message()
-          self.box = (self.box or "") .. tick() .. ":" .. sent .. "/" .. from .. "/" .. seq .. msg.t[1] .. " "
+          local read = tick() .. ":" .. sent .. "/" .. from .. "/" .. seq .. msg.t[1]
+          self.box = (self.box or "") .. read .. " "
           if self.box_of == nil then self.box_of = msg.t end
         end
         function step(self)
@@ -162,8 +167,9 @@ def test_4_17_changes_that_a_newborn_asked_for_are_carried_over() -> None:
     """
     for at in (1, 2, 3):
         found = through_a_restore(model({"a": source, "b": source}), [2, 2], at, 6)
-        # 5 is born in tick 1; 6 and 7 in tick 2; 8 and 9 in tick 3, when 8 asks for 10 and 11 and leaves
-        assert {i: (s["born"], s.get("acts")) for i, (_, s, _) in found.states.items() if i > 4} == {
+        # 5 is born in tick 1; 6, 7 in tick 2; 8, 9 in tick 3, when 8 asks for 10, 11 and leaves
+        lives = {i: (s["born"], s.get("acts")) for i, (_, s, _) in found.states.items()}
+        assert {i: life for i, life in lives.items() if i > 4} == {
             5: (1, 5), 6: (2, 4), 7: (2, 4), 9: (3, 3), 10: (4, 2), 11: (4, 2),
         }  # fmt: skip
 
@@ -209,7 +215,9 @@ def test_4_10_forks_with_one_seed_share_their_random_future_and_others_do_not() 
 
 
 def test_a_dump_that_does_not_fit_is_answered_with_a_fault_and_never_a_crash() -> None:
-    spec = model({"a": "function init(self) self.t = {{1}, 'x'} end", "b": "function init(self) end"})
+    spec = model(
+        {"a": "function init(self) self.t = {{1}, 'x'} end", "b": "function init(self) end"}
+    )
 
     def run() -> list[bool]:
         world = Shares(spec, [5, 5]).run(1)

@@ -11,7 +11,10 @@ LISTEN = "function on.hello(self, msg, from) self.heard = (self.heard or '') .. 
 def test_4_01_tick_0_is_creation_in_agent_order_and_its_sends_are_due_in_tick_1() -> None:
     source = """
         function init(self) log("init", self.type, tick()) send(self.id % 4 + 1, "hello", {}) end
-        function on.hello(self, msg, from) local sent = message() log("from", from, sent, tick()) end
+        function on.hello(self, msg, from)
+          local sent = message()
+          log("from", from, sent, tick())
+        end
     """
     # b stands first in the file, so the agents of b come first, whatever the names are
     spec = model({"b": source, "a": source})
@@ -22,8 +25,11 @@ def test_4_01_tick_0_is_creation_in_agent_order_and_its_sends_are_due_in_tick_1(
     assert (created.tick, created.counts) == (0, (4, 0, 0))
     first = clean(everywhere(spec, [2, 2], 1))
     assert first.lines()[4:] == [
-        (1, 1, "from\t4\t0\t1"), (1, 2, "from\t1\t0\t1"), (1, 3, "from\t2\t0\t1"), (1, 4, "from\t3\t0\t1"),
-    ]  # fmt: skip
+        (1, 1, "from\t4\t0\t1"),
+        (1, 2, "from\t1\t0\t1"),
+        (1, 3, "from\t2\t0\t1"),
+        (1, 4, "from\t3\t0\t1"),
+    ]
     assert (first.tick, first.counts) == (1, (4, 4, 0))
 
 
@@ -75,8 +81,9 @@ def test_4_02_nothing_that_an_agent_does_in_a_tick_is_visible_to_another_before_
 def test_4_04_a_turn_is_the_handlers_one_per_message_then_the_step() -> None:
     source = """
         function init(self) self.acts = "" end
-        function on.x(self, msg, from) self.acts = self.acts .. "x" .. msg.n .. "<" .. from .. " " end
-        function on.y(self, msg, from) self.acts = self.acts .. "y" .. msg.n .. "<" .. from .. " " end
+        local function act(self, ...) self.acts = self.acts .. table.concat({...}) .. " " end
+        function on.x(self, msg, from) act(self, "x", msg.n, "<", from) end
+        function on.y(self, msg, from) act(self, "y", msg.n, "<", from) end
         function step(self)
           self.acts = self.acts .. "step" .. tick() .. " "
           if tick() == 1 then
@@ -101,8 +108,12 @@ def test_4_04_an_agent_without_mail_of_a_type_without_step_costs_nothing() -> No
     assert found.counts == (1, 1, 0)
 
 
-def test_4_04_broadcast_reaches_those_alive_at_tick_start_but_not_the_sender_and_counts_each() -> None:
-    source = LISTEN + """
+def test_4_04_broadcast_reaches_those_alive_at_tick_start_but_not_the_sender_and_counts_each() -> (
+    None
+):
+    source = (
+        LISTEN
+        + """
         function step(self)
           if tick() == 1 and self.id == 2 then spawn("a") end
           if tick() == 1 and self.id == 3 then broadcast("a", "hello", {}) end
@@ -110,6 +121,7 @@ def test_4_04_broadcast_reaches_those_alive_at_tick_start_but_not_the_sender_and
           if tick() == 2 and self.id == 6 then broadcast("b", "hello", {}, 2) end
         end
     """
+    )
     found = clean(everywhere(model({"a": source, "b": LISTEN}), [5, 2], 4))
     # the newborn (8) was not alive when tick 1 began
     assert found.field("heard") == [
@@ -151,7 +163,10 @@ def test_4_05_a_spawned_agent_has_its_fields_first_then_init_and_acts_from_the_n
             self.gift = nil
           end
         end
-        function on.hello(self, msg, from) local sent = message() log("heard", from, sent, tick()) end
+        function on.hello(self, msg, from)
+          local sent = message()
+          log("heard", from, sent, tick())
+        end
         function step(self)
           if tick() == 2 and self.id == 2 then
             local gift = {deep = "a"}
@@ -172,7 +187,9 @@ def test_4_05_a_spawned_agent_has_its_fields_first_then_init_and_acts_from_the_n
     ]
 
 
-def test_4_05_after_remove_the_handler_finishes_the_other_mail_is_dead_and_step_does_not_run() -> None:
+def test_4_05_after_remove_the_handler_finishes_the_other_mail_is_dead_and_step_does_not_run() -> (
+    None
+):
     source = """
         function init(self) if self.id ~= 2 then for n = 1, 3 do send(2, "hit", {n = n}) end end end
         function on.hit(self, msg, from)
@@ -185,7 +202,7 @@ def test_4_05_after_remove_the_handler_finishes_the_other_mail_is_dead_and_step_
         end
     """
     found = clean(everywhere(model({"a": source}), [3], 3))
-    # agent 2 read n=1 and n=2 of agent 1; n=3 and agent 3's three died with it, and so did a later one
+    # agent 2 read n=1 and n=2 of agent 1; n=3 and agent 3's three died with it, and a later one
     assert (found.counts, found.lines()) == ((8, 3, 5), [])
     assert {i: s for i, (_, s, _) in found.states.items()} == {1: {"told": 2}, 3: {}}
 

@@ -38,8 +38,10 @@ def test_4_03_a_message_sent_in_t_with_delay_d_is_delivered_in_t_plus_d() -> Non
 
 
 def test_4_03_a_mailbox_is_read_by_sent_tick_then_sender_in_agent_order_then_sequence() -> None:
-    """Columns, boxed bodies, broadcasts and delays to one mailbox; senders of two types, one born late."""
-    sender = NOTE + """
+    """Columns, boxed bodies, broadcasts, delays; senders of two types, one of them born late."""
+    sender = (
+        NOTE
+        + """
         function init(self) if self.parent then send(1, "note", {}) end end
         function step(self)
           local body = {t = {}}
@@ -53,6 +55,7 @@ def test_4_03_a_mailbox_is_read_by_sent_tick_then_sender_in_agent_order_then_seq
           end
         end
     """
+    )
     reader = NOTE
     spec = model({"reader": reader, "first": sender, "second": sender})
     found = clean(everywhere(spec, [1, 2, 2], 4))
@@ -64,13 +67,18 @@ def test_4_03_a_mailbox_is_read_by_sent_tick_then_sender_in_agent_order_then_seq
     assert found.state(1)["box"] == newborn + first + second + third
 
 
-def test_4_03_newborns_mail_of_one_close_stands_in_agent_order_among_the_mail_of_the_turns() -> None:
-    source = NOTE + """
+def test_4_03_newborns_mail_of_one_close_stands_in_agent_order_among_the_mail_of_the_turns() -> (
+    None
+):
+    source = (
+        NOTE
+        + """
         function init(self) if self.parent then send(1, "note", {}) send(1, "note", {}) end end
         function step(self)
           if tick() == 1 then spawn(self.id % 2 == 0 and "a" or "b") send(1, "note", {}) end
         end
     """
+    )
     found = clean(everywhere(model({"a": source, "b": source}), [3, 3], 2))
     # born: 7 b, 8 a, 9 b (of 1, 2, 3), 10 a, 11 b, 12 a (of 4, 5, 6)
     twice = "".join(f"1/{s}/1 1/{s}/2 " for s in (8, 10, 12))
@@ -81,7 +89,9 @@ def test_4_03_newborns_mail_of_one_close_stands_in_agent_order_among_the_mail_of
 
 
 def test_4_03_sequence_numbers_count_all_sends_of_the_sender_in_the_tick() -> None:
-    source = NOTE + """
+    source = (
+        NOTE
+        + """
         function step(self)
           if tick() == 1 then
             send(self.id % 3 + 1, "note", {}) after(1, "note") broadcast("a", "note", {x = {}})
@@ -89,6 +99,7 @@ def test_4_03_sequence_numbers_count_all_sends_of_the_sender_in_the_tick() -> No
           end
         end
     """
+    )
     found = clean(everywhere(model({"a": source}), [3], 3))
     assert found.field("box") == [
         "1/1/2 1/2/3 1/3/1 1/3/3 1/3/5 1/3/4 ",
@@ -108,9 +119,11 @@ def test_4_03_message_says_sent_tick_kind_and_sequence_and_is_refused_outside_a_
     found = everywhere(model({"a": source}), [2], 4)
     assert found.fault is not None
     assert (found.fault.message, found.fault.agent, found.fault.line) == (
-        "message() speaks of the message being handled: call it inside a handler, not in init or step",
-        2, 5,
-    )  # fmt: skip
+        "message() speaks of the message being handled: call it inside a handler, "
+        "not in init or step",
+        2,
+        5,
+    )
     read = clean(everywhere(model({"a": source}), [2], 3))
     assert read.lines() == [(3, 2, "1\tnote\t1"), (3, 2, "1\tnote\t1")]
 
@@ -155,8 +168,11 @@ def test_4_03_a_named_agent_is_reached_by_its_name() -> None:
 
 
 REFUSED = {
-    "send(9, 'note', {n = 1})": "no agent has the id 9: ids are whole numbers from 1 to 4 so far; send to "
-    "an id, to the name of a single agent, or use broadcast(type, kind, body) for a whole type",
+    "send(9, 'note', {n = 1})": (
+        "no agent has the id 9: ids are whole numbers from 1 to 4 so far; send to an "
+        "id, to the name of a single agent, or use broadcast(type, kind, body) for a "
+        "whole type"
+    ),
     "send(0, 'note')": "no agent has the id 0: ids are",
     "send(-1, 'note', {n = 1})": "no agent has the id -1: ids are",
     "send(1.5, 'note', {n = 1})": "no agent has the id 1.5: ids are",
@@ -166,35 +182,55 @@ REFUSED = {
     "send(2 ^ 40, 'note', {n = 1})": "no agent has the id 1099511627776: ids are",
     "send({}, 'note', {n = 1})": "no agent has the id a table: ids are",
     "send(nil, 'note', {n = 1})": "no agent has the id nil: ids are",
-    "local to = 'nobody' send(to, 'note', {n = 1})": 'no agent is named "nobody": give a type of count 1 a name',
+    "local to = 'nobody' send(to, 'note', {n = 1})": (
+        'no agent is named "nobody": give a type of count 1 a name'
+    ),
     "local to = 'environment' send(to, 'note')": "this model has no environment to send to",
-    "send(1, 'only', {n = 1})": "agent 1 is of type 'a', which has no handler for 'only': add function "
-    "on.only(self, msg, from) to agents/a.lua, or send it to another type",
+    "send(1, 'only', {n = 1})": (
+        "agent 1 is of type 'a', which has no handler for 'only': add function "
+        "on.only(self, msg, from) to agents/a.lua, or send it to another type"
+    ),
     "send(1, 'only', {n = {}})": "agent 1 is of type 'a', which has no handler for 'only'",
-    "local to = 'a' broadcast(to, 'only', {n = 1})": "type 'a' has no handler for 'only': add function",
-    "local to = 'a' broadcast(to, 'only', {n = {}})": "type 'a' has no handler for 'only': add function",
-    "local body = 7 send(1, 'note', body)": "a message's body is a table, not 7: send(to, kind, {value = 7})",
-    "local d = 0 send(1, 'note', {n = 1}, d)": "a delay is a whole number of ticks from 1 to 1000000000, not 0",
-    "local d = 1.5 send(1, 'note', {n = 1}, d)": "a delay is a whole number of ticks from 1 to 1000000000, not 1.5",
+    "local to = 'a' broadcast(to, 'only', {n = 1})": (
+        "type 'a' has no handler for 'only': add function"
+    ),
+    "local to = 'a' broadcast(to, 'only', {n = {}})": (
+        "type 'a' has no handler for 'only': add function"
+    ),
+    "local body = 7 send(1, 'note', body)": (
+        "a message's body is a table, not 7: send(to, kind, {value = 7})"
+    ),
+    "local d = 0 send(1, 'note', {n = 1}, d)": (
+        "a delay is a whole number of ticks from 1 to 1000000000, not 0"
+    ),
+    "local d = 1.5 send(1, 'note', {n = 1}, d)": (
+        "a delay is a whole number of ticks from 1 to 1000000000, not 1.5"
+    ),
     "local d = 0 / 0 send(1, 'note', {n = 1}, d)": "a delay is a whole number of ticks",
     "send(1, 'note', {n = 1}, 1 / 0)": "a delay is a whole number of ticks",
     "local d = -1 send(1, 'note', {n = 1}, d)": "a delay is a whole number of ticks",
-    "local d = '2' send(1, 'note', {n = 1}, d)": 'a delay is a whole number of ticks from 1 to 1000000000, not "2"',
+    "local d = '2' send(1, 'note', {n = 1}, d)": (
+        'a delay is a whole number of ticks from 1 to 1000000000, not "2"'
+    ),
     "local d = 0 broadcast('a', 'note', {n = 1}, d)": "a delay is a whole number of ticks",
     "local d = 0 after(d, 'note', {n = 1})": "a delay is a whole number of ticks",
     "after(nil, 'note', {n = 1})": "a delay is a whole number of ticks",
     "send(1, 'note', {f = print})": "body.f is a function",
     "local f = print send(1, 'note', {n = {f}})": "body.n[1] is a function",
-    "local t = {} t.t = t send(1, 'note', t)": "nested deeper than 32 tables (does it contain itself?)",
+    "local t = {} t.t = t send(1, 'note', t)": (
+        "nested deeper than 32 tables (does it contain itself?)"
+    ),
     "send(1, 'note', {n = setmetatable({}, {})})": "body.n is a table with a metatable",
     "local t = {} for i = 1, 10001 do t[i] = i end send(1, 'note', t)": "body",
     "local t = {s = string.rep('x', 262145)} send(1, 'note', t)": "body",
     "local fields = 5 spawn('a', fields)": "spawn(type, fields): fields is a table, not 5",
-    "local fields = {id = 5} spawn('a', fields)": "spawn: id and type are given by the engine; use other field names",
+    "local fields = {id = 5} spawn('a', fields)": (
+        "spawn: id and type are given by the engine; use other field names"
+    ),
     "local fields = {n = {print}} spawn('a', fields)": "fields.n[1] is a function",
     "local go = remove go(5)": "remove() takes no argument: an agent removes itself;",
     "record('x', 'much')": "record('x', value): value is a number, not \"much\"",
-}  # fmt: skip
+}
 
 
 def refusal(call: str) -> Outcome:
@@ -206,7 +242,10 @@ function step(self)
   end
 end
 """
-    other = "function on.only(self, msg) end function step(self) send(4, 'only') send(4, 'only', {n = 2}) end"
+    other = """
+        function on.only(self, msg) end
+        function step(self) send(4, "only") send(4, "only", {n = 2}) end
+    """
     spec = model({"a": source, "b": other}, metrics={"n": "count(a)"})
     return everywhere(spec, [3, 1], 3, places=[(1, "luajit21"), (3, "luajit21"), (1, "lua52")])
 

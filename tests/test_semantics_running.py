@@ -7,10 +7,11 @@ from typing import Any
 import msgpack
 import msgspec
 import pytest
-from runtime import protocol as p
 from shares import Shares, in_large_stack, model
 from test_semantics_same import crowd
 from worlds import ON_EACH_VM, WORKERS, clean, everywhere, outcome, same_for
+
+from runtime import protocol as p
 from workers.host import Host
 
 COUNTER = "function step(self) self.n = self.n + 1 if param.at == tick() then error('now') end end"
@@ -18,7 +19,11 @@ COUNTER = "function step(self) self.n = self.n + 1 if param.at == tick() then er
 
 def counting(**options: Any) -> p.ModelSpec:
     return model(
-        {"a": COUNTER}, state={"a": {"n": "0"}}, parameters={"at": -1}, metrics={"n": "sum(a, self.n)"}, **options
+        {"a": COUNTER},
+        state={"a": {"n": "0"}},
+        parameters={"at": -1},
+        metrics={"n": "sum(a, self.n)"},
+        **options,
     )
 
 
@@ -110,7 +115,9 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("causes", ENDINGS)
-def test_4_19_endings_have_a_precedence_error_invariant_stop_until_ticks(causes: tuple[str, ...]) -> None:
+def test_4_19_endings_have_a_precedence_error_invariant_stop_until_ticks(
+    causes: tuple[str, ...],
+) -> None:
     spec = counting(
         stop="n >= 15" if "stop" in causes else "",
         invariants={"small": "n < 15"} if "invariant" in causes else {},
@@ -123,7 +130,9 @@ def test_4_19_endings_have_a_precedence_error_invariant_stop_until_ticks(causes:
         assert (found.tick, found.ended, found.fault is not None) == (4, "", True)
         return
     assert (found.tick, found.ended) == (5, expected)
-    assert found.ended_by == {"": "", "until": until, "stop": "stop", "invariant": "small"}[expected]
+    assert (
+        found.ended_by == {"": "", "until": until, "stop": "stop", "invariant": "small"}[expected]
+    )
     assert (found.fault is not None) == (expected == "invariant")
     assert found.rows[-1] == (5, {"n": 15})
 

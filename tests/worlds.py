@@ -1,4 +1,4 @@
-"""One model on every number of workers and on both VMs: what comes out must be the same everywhere."""
+"""One model on every number of workers and on both VMs: what comes out must be one thing."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from runtime import protocol as p
 from shares import Shares, in_large_stack
+
+from runtime import protocol as p
 
 VMS = ("luajit21", "lua52")
 WORKERS = (1, 2, 3, 5)
@@ -64,7 +65,7 @@ def outcome(world: Shares) -> Outcome:
 
 
 def same_for(places: Iterable[Any], run: Callable[[Any], Any]) -> Any:
-    """The result of ``run`` for every place, which must be one; repr tells -0 from 0, and NaN is NaN."""
+    """The result of ``run`` for every place, which must be one; repr tells -0 from 0."""
 
     def all_of_them() -> Any:
         first: Any = None

@@ -51,6 +51,7 @@ return function(vm, sources, crumb_address)
   end
   -- the random streams serve agents, so they count as agents do and charge as the library does
   D.length, D.charge = D.sandbox.rt.L, D.sandbox.charge
+  D.compile = module("compile")
   D.plan = module("plan")
   D.roster = module("roster")
   D.batches = module("batches")

@@ -58,7 +58,7 @@ end
 -- Bytes of a text in a report: a script may throw a string of a megabyte.
 local MAX_REPORT = 4000
 
-local function write_fault(world, w, f)
+local function write_fault(w, f)
   local names = {"kind", "message", "tick", "agent", "agent_type", "file", "line", "handler", "handling", "locals", "order"}
   local present = {}
   for _, name in ipairs(names) do
@@ -112,7 +112,7 @@ function M.answer(world, a)
   w:str(a.ended or "")
   w:int(a.ended_tick or -1)
   w:str(a.ended_by or "")
-  if a.fault then write_fault(world, w, a.fault) else w:value(nil) end
+  if a.fault then write_fault(w, a.fault) else w:value(nil) end
   return w:result()
 end
 

@@ -4,7 +4,7 @@
 local D = ...
 local tostring = D.sandbox.lib.tostring     -- prints NaN alike on both VMs
 local type, error, select = type, error, select
-local concat, floor = table.concat, math.floor
+local concat = table.concat
 local codec = D.codec
 local cut, readable = D.text.cut, D.text.readable
 

@@ -3,9 +3,9 @@
 
 local deps = ...
 local meter, values, order = deps.meter, deps.values, deps.order
-local fail, charge, Q, place = meter.fail, meter.charge, meter.Q, meter.place
+local fail, charge, Q = meter.fail, meter.charge, meter.Q
 local OUT_OF_FUEL = meter.OUT_OF_FUEL
-local text, length, as_table, as_whole = values.text, values.length, values.as_table, values.as_whole
+local text, as_table, as_whole = values.text, values.as_table, values.as_whole
 local raw_error, raw_pcall, raw_select, type = error, pcall, select, type
 local raw_setmetatable, raw_getmetatable, rawget, rawset, rawequal = setmetatable, getmetatable, rawget, rawset, rawequal
 local find, sub, getinfo = string.find, string.sub, debug.getinfo

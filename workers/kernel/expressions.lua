@@ -5,7 +5,7 @@
 local D = ...
 local codec, aggregate = D.codec, D.aggregate
 local concat, format = table.concat, string.format
-local load, pcall, error, type, setmetatable = load, pcall, error, type, setmetatable
+local pcall, error, type, setmetatable = pcall, error, type, setmetatable
 
 local M = {}
 
@@ -40,8 +40,6 @@ return function(selves, from, to, state, Q, fuel)
   return hits, total
 end]]
 
-local PREFIX = "local __R=... local __Q,__X,__L,__P,__D,__C,__BA,__BO,__BX,__BN,__SL,__SR=__R.Q,__R.X,__R.L,__R.P,__R.D,__R.C,__R.BA,__R.BO,__R.BX,__R.BN,__R.SL,__R.SR "
-
 local function before(a, b)
   for j = 1, 3 do
     if a[j] ~= b[j] then return a[j] < b[j] end
@@ -52,29 +50,19 @@ end
 -- world: see main.lua. env: the environment of expressions (library, parameters, `tick`).
 function M.new(world, env, rt)
   local self_ = {}
-  local roster, mail, P, Q = world.roster, world.mail, world.plan, rt.Q
+  local roster, mail, Q = world.roster, world.mail, rt.Q
   local fuel = world.fuel
   local aggregates, index_of = {}, {}
   local groups = {}                   -- metrics, invariants and stop of the model, then until
-  local at_line, at_name = 0, ""
 
   local function where_from(name, line)
-    at_name, at_line = name, line
     world.expression = {name = name, line = line}
   end
 
-  local function compile(text, name, body)
-    local chunk, why = load(PREFIX .. body(text), "=expression", "t", env)
-    if not chunk then error({kind = "internal", message = "expression '" .. name .. "' does not compile: " .. why}, 0) end
-    return chunk(rt)
-  end
-
-  local function bad(owner)
-    return function(slot, value)
-      world.expression_slot = slot
-      local shown = value == nil and "nil" or type(value) == "boolean" and tostring(value) or "a " .. type(value)
-      error("the expression gives " .. shown .. " for this agent, where a number is needed", 0)
-    end
+  local function bad(slot, value)
+    world.expression_slot = slot
+    local shown = value == nil and "nil" or type(value) == "boolean" and tostring(value) or "a " .. type(value)
+    error("the expression gives " .. shown .. " for this agent, where a number is needed", 0)
   end
 
   local function loop_for(a, name)
@@ -87,13 +75,13 @@ function M.new(world, env, rt)
       text = format(AGENT_LOOP, "(" .. condition .. ")", "(" .. a.value .. ")")
     end
     -- the template takes its helpers from `...`; the operators come from the prefix
-    local chunk = compile(text, name, function(body) return "return function(...) " .. body .. " end" end)
-    return chunk(type, aggregate.adders[a.op] or aggregate.add, bad(name))
+    local chunk = D.compile.chunk(env, name, "return function(...) " .. text .. " end")
+    return chunk(type, aggregate.adders[a.op] or aggregate.add, bad)
   end
 
   local function mail_loop(a, name)
     if not a.value or a.value == "" then return false end
-    return compile(a.value, name, function(body) return "return function(msg) return (" .. body .. ") end" end)
+    return D.compile.expression(env, name, "msg", a.value)
   end
 
   local function key_of(a)
@@ -123,13 +111,13 @@ function M.new(world, env, rt)
       end
       slots[j] = index
     end
-    local final = compile(e.code, e.name, function(body) return "return function(__A) return (" .. body .. ") end" end)
+    local final = D.compile.expression(env, e.name, "__A", e.code)
     return {name = e.name, line = e.line, role = e.role, every = e.every or 1, slots = slots, final = final, text = e.text}
   end
 
   for _, e in ipairs(world.program.expressions) do groups[#groups + 1] = add(e) end
   local declared = #aggregates
-  local until_record, until_key = nil, nil
+  local until_record = nil
 
   -- The until expression of the present run, compiled by the front end; nil for none.
   function self_.set_until(e)
@@ -244,18 +232,17 @@ function M.new(world, env, rt)
   end
 
   function self_.read(s)
-    local pos, n, two = 1, nil, nil
-    two, pos = codec.array_header(s, pos)
+    local _, pos = codec.array_header(s, 1)
+    local n
     n, pos = codec.array_header(s, pos)
     local partials = {}
     for j = 1, n do
       local a = aggregates[j]
-      local size
       if codec.is_nil(s, pos) then
-        size, pos = codec.decode(s, pos)
+        _, pos = codec.decode(s, pos)
         partials[j] = false
       else
-        size, pos = codec.array_header(s, pos)
+        _, pos = codec.array_header(s, pos)
         local first, second
         first, pos = codec.decode(s, pos)
         if a.op == "count" or a.op == "share" then
@@ -270,8 +257,8 @@ function M.new(world, env, rt)
     count, pos = codec.array_header(s, pos)
     local samples = {}
     for _ = 1, count do
-      local five, name
-      five, pos = codec.array_header(s, pos)
+      local name
+      _, pos = codec.array_header(s, pos)
       name, pos = codec.decode(s, pos)
       local one = {}
       one.mean, pos = aggregate.read(s, pos)

@@ -2,12 +2,12 @@
 
 local D = ...
 local codec = D.codec
-local type, error, tostring, tonumber, pairs, pcall = type, error, tostring, tonumber, pairs, pcall
+local type, tostring, tonumber, pairs = type, tostring, tonumber, pairs
 local sort, concat, getinfo, find, match, sub, gsub, format = table.sort, table.concat, debug.getinfo, string.find, string.match, string.sub, string.gsub, string.format
 
 local M = {}
 
-function M.brief(world, v, depth)
+local function brief(v, depth)
   local t = type(v)
   if t == "string" then return '"' .. D.text.cut(v, 30) .. '"' end
   if t == "number" or t == "boolean" or t == "nil" then return D.sandbox.lib.tostring(v) end
@@ -25,7 +25,7 @@ function M.brief(world, v, depth)
     for j = 1, #keys do
       if j > 6 then parts[#parts + 1] = "..." break end
       local k = keys[j]
-      parts[j] = (type(k) == "string" and k or "[" .. tostring(k) .. "]") .. "=" .. M.brief(world, v[k], depth + 1)
+      parts[j] = (type(k) == "string" and k or "[" .. tostring(k) .. "]") .. "=" .. brief(v[k], depth + 1)
     end
     return "{" .. concat(parts, ", ") .. "}"
   end
@@ -33,7 +33,7 @@ function M.brief(world, v, depth)
 end
 
 -- Runs where the error was thrown, so that the script's frame is still there.
-function M.on_error(world, err)
+function M.on_error(err)
   local report = {err = err}
   for level = 2, 60 do
     local info = getinfo(level, "Sln")
@@ -74,7 +74,7 @@ function M.fault_of(world, report, phase)
     if find(err, "stack overflow", 1, true) then fault.message = "stack overflow: functions call each other without end" end
   else
     fault.kind = "script"
-    fault.message = "error(...) was called with " .. (type(err) == "table" and "the table " .. M.brief(world, err, 0) or M.brief(world, err, 0))
+    fault.message = "error(...) was called with " .. (type(err) == "table" and "the table " .. brief(err, 0) or brief(err, 0))
   end
   fault.file, fault.line = report.file, report.line
   if not world or not world.roster then
@@ -105,13 +105,13 @@ function M.fault_of(world, report, phase)
     local self = slot > 0 and world.roster.selves[slot]
     -- What the kernel knows. Other variables cannot be told: a compiled trace does not restore those that
     -- are needed no more, so that in their places on the stack may stand another agent's.
-    local known = {self and "self = " .. M.brief(world, self, 0)}
+    local known = {self and "self = " .. brief(self, 0)}
     local at = world.plan.handling()
     if at > 0 then
       local _, _, rfrom, rshape, rpos = world.plan.inn()
       local kind = world.program.kinds[world.kind_of_shape[rshape[at]]]
       fault.handler = "on." .. kind
-      local msg = M.brief(world, world.plan.peek[rshape[at]](rpos[at]), 0)
+      local msg = brief(world.plan.peek[rshape[at]](rpos[at]), 0)
       fault.handling = kind .. " " .. msg .. " from agent " .. rfrom[at]
       known[#known + 1] = "msg = " .. msg
       known[#known + 1] = "from = " .. rfrom[at]

@@ -8,7 +8,7 @@ local sort = table.sort
 
 local M = {}
 
-local function load_types(world, settings)
+local function load_types(world)
   local program = world.program
   local handlers = {}
   world.steps, world.inits, world.envs, world.guards = {}, {}, {}, {}
@@ -42,11 +42,8 @@ local function compile_fields(world)
   for k, t in ipairs(world.program.types) do
     local list = {}
     for j, f in ipairs(t.state or {}) do
-      local text = "local __R=... local __Q,__X,__L,__P,__D,__C,__BA,__BO,__BX,__BN,__SL,__SR=__R.Q,__R.X,__R.L,__R.P,__R.D,__R.C,__R.BA,__R.BO,__R.BX,__R.BN,__R.SL,__R.SR return function(i) return ("
-        .. f.code .. ") end"
-      local chunk, why = load(text, "=expression", "t", world.expression_env)
-      if not chunk then error("initial field '" .. f.field .. "': " .. why, 0) end
-      list[j] = {name = f.field, line = f.line, value = chunk(world.rt)}
+      local value = D.compile.expression(world.expression_env, f.field, "i", f.code)
+      list[j] = {name = f.field, line = f.line, value = value}
     end
     world.fields[k] = list
   end
@@ -166,7 +163,7 @@ function M.prepare(world, settings)
     aggregate.add(s.mean, value); aggregate.add(s.sum, value); aggregate.add(s.min, value); aggregate.add(s.max, value)
   end
   world.expression_env = expression_environment(world, settings.parameters)
-  local handlers = load_types(world, settings)
+  local handlers = load_types(world)
   local dispatch = {}
   for t = 1, #program.types do dispatch[t] = {} end
   for s = 1, #kind_of_shape do P.links[s](handlers, dispatch) end

@@ -15,11 +15,9 @@ local world = nil
 -- One body for every order: runs f; a fault anywhere in it becomes the answer.
 local phase = 1
 
-local function on_error(err) return faults.on_error(world, err) end
-
 local function guarded(tick, f)
   local result
-  local ok, report = xpcall(function() result = f() end, on_error)
+  local ok, report = xpcall(function() result = f() end, faults.on_error)
   if ok then return result end
   local fault = faults.fault_of(world, report, phase)
   D.sandbox.reset()
@@ -282,13 +280,8 @@ function K.constant(code, name, parameters_bytes)
   for key, v in pairs(D.sandbox.lib) do env[key] = v end
   for key, v in pairs(parameters) do env[key] = v end
   env.param = parameters
-  local rt = D.sandbox.rt
-  rt.Q.n = 1000000
-  local text = "local __R=... local __Q,__X,__L,__P,__D,__C,__BA,__BO,__BX,__BN,__SL,__SR=__R.Q,__R.X,__R.L,__R.P,__R.D,__R.C,__R.BA,__R.BO,__R.BX,__R.BN,__R.SL,__R.SR return ("
-    .. code .. ")"
-  local chunk, why = load(text, "=expression", "t", env)
-  if not chunk then return false, why end
-  local ok, value = pcall(chunk, rt)
+  D.fuel.n = 1000000
+  local ok, value = pcall(function() return D.compile.expression(env, name, "", code)() end)
   if not ok then return false, (gsub(tostring(value), "^expression:%d+: ", "")) end
   if type(value) ~= "number" then return false, "gives " .. (value == nil and "nil" or "a " .. type(value)) .. ", where a number is needed" end
   return true, value

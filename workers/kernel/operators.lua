@@ -4,7 +4,7 @@
 
 local deps = ...
 local meter, values = deps.meter, deps.values
-local fail, charge, Q, out_of_fuel = meter.fail, meter.charge, meter.Q, meter.X
+local fail, Q, out_of_fuel = meter.fail, meter.Q, meter.X
 local text, spelled, reserve, MAX_STRING = values.text, values.spelled, values.reserve, values.MAX_STRING
 local prints_plainly = values.prints_plainly
 local type, select, getmetatable, floor, concat = type, select, getmetatable, math.floor, table.concat

@@ -65,7 +65,7 @@ end
 
 -- Applies removals (ids) and spawns ({parent, type, fields}, in order) everywhere; creates mine.
 function M.apply(world, removals, spawns, new_shards)
-  local roster, P = world.roster, world.plan
+  local roster = world.roster
   local mine = {}
   for j = 1, #removals do
     if roster.where[removals[j]] > 0 then mine[#mine + 1] = removals[j] end

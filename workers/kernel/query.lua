@@ -8,19 +8,15 @@
 local D = ...
 local codec, aggregate = D.codec, D.aggregate
 local readable = D.text.readable
-local error, load, pcall, pairs, ipairs, type, tostring = error, load, pcall, pairs, ipairs, type, tostring
+local error, pcall, pairs, ipairs, type, tostring = error, pcall, pairs, ipairs, type, tostring
 local gsub = string.gsub
-local sort, concat = table.sort, table.concat
+local sort = table.sort
 
 local M = {}
 
-local PREFIX = "local __R=... local __Q,__X,__L,__P,__D,__C,__BA,__BO,__BX,__BN,__SL,__SR=__R.Q,__R.X,__R.L,__R.P,__R.D,__R.C,__R.BA,__R.BO,__R.BX,__R.BN,__R.SL,__R.SR return function(self) return ("
-
 local function compile(world, name, code)
   if not code or code == "" then return nil end
-  local chunk, why = load(PREFIX .. code .. ") end", "=expression", "t", world.expression_env)
-  if not chunk then error(name .. " does not compile: " .. why, 0) end
-  return chunk(world.rt)
+  return D.compile.expression(world.expression_env, name, "self", code)
 end
 
 -- A value as a result shows it: scalars as they are, the rest described.
@@ -215,8 +211,8 @@ local function combine_groups(q, parts)
   for _, bytes in ipairs(parts) do
     local n, pos = codec.array_header(bytes, 1)
     for _ = 1, n do
-      local size, key, count
-      size, pos = codec.array_header(bytes, pos)
+      local _, key, count
+      _, pos = codec.array_header(bytes, pos)
       key, pos = codec.decode(bytes, pos)
       count, pos = codec.decode(bytes, pos)
       local states = {}

@@ -73,8 +73,8 @@ function M.load(world, bytes)
     roster.selves[slot] = state
     mails, pos = codec.array_header(bytes, pos)
     for _ = 1, mails do
-      local six, due, sent, sender, seq, kind, body
-      six, pos = codec.array_header(bytes, pos)
+      local _, due, sent, sender, seq, kind, body
+      _, pos = codec.array_header(bytes, pos)
       due, pos = codec.decode(bytes, pos)
       sent, pos = codec.decode(bytes, pos)
       sender, pos = codec.decode(bytes, pos)

@@ -17,7 +17,6 @@ end
 
 function M.creation(world)
   local roster = world.roster
-  local born = {}
   for k = 1, #world.program.types do
     local from = roster.base[k]
     local first = 1
@@ -62,7 +61,7 @@ end
 local function same_slot(at) return at end
 
 function M.turns(world, tick)
-  local roster, P, mail = world.roster, world.plan, world.mail
+  local roster, mail = world.roster, world.mail
   mail.open(tick)
   local count, touched = mail.sort(world.sparse_allowed)
   local undelivered = 0
