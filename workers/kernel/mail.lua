@@ -299,13 +299,13 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
   -- Brings those lists in among the pairs, for the less frequent readers.
   local function here_pairs()
     if here_after < 0 then return end
-    local here_list, here_slots, here_count = batches.here()
+    local here, here_count = batches.here()
     room_for(here_count)
     for k = pairs_count, here_after + 1, -1 do
       es[k + here_count] = es[k]; ss[k + here_count] = ss[k]
     end
     for k = 0, here_count - 1 do
-      es[here_after + 1 + k] = here_list[k]; ss[here_after + 1 + k] = here_slots[k]
+      es[here_after + 1 + k] = here[k * 2]; ss[here_after + 1 + k] = here[k * 2 + 1]
     end
     pairs_count = pairs_count + here_count
     here_after = -1
@@ -335,13 +335,13 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
       ensure(slots, pairs_count)
     end
     if here_after >= 0 then
-      local here_list, here_slots, here_count = batches.here()
+      local here, here_count = batches.here()
       local count = pairs_count + here_count
       ensure(slots, count)
       if sparse_allowed and count * 8 < slots then
         here_pairs()
       else
-        P.sort_parts(slots, es, ss, here_after, here_list, here_slots, here_count, pairs_count)
+        P.sort_parts(slots, es, ss, here_after, here, here_count, pairs_count)
         return count, nil
       end
     end
@@ -373,7 +373,7 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
       for k = 1, many do counter[touched[k]] = 0 end
       return count, touched
     end
-    P.sort_parts(slots, es, ss, count, es, ss, 0, count)
+    P.sort_parts(slots, es, ss, count, es, 0, count)
     return count, nil
   end
 

@@ -126,18 +126,18 @@ function P.sort_all(slots)
   return f[1]
 end
 
--- The same for (message, slot) pairs in three parts: 1..split of the lists es, ss; then `count` pairs,
--- from 0, of es2, ss2; then the rest of the first lists up to `last`.
-function P.sort_parts(slots, es, ss, split, es2, ss2, count, last)
+-- The same for (message, slot) pairs in three parts: 1..split of the lists es, ss; then `count` pairs of
+-- the array `here`, from 0; then the rest of the lists up to `last`.
+function P.sort_parts(slots, es, ss, split, here, count, last)
   local f, o = first, order
   for s = 0, slots + 1 do f[s] = 0 end
   for k = 1, last do local s = ss[k]; f[s] = f[s] + 1 end
-  for k = 0, count - 1 do local s = ss2[k]; f[s] = f[s] + 1 end
+  for k = 1, count * 2 - 1, 2 do local s = here[k]; f[s] = f[s] + 1 end
   local total = 0
   for s = 0, slots do total = total + f[s]; f[s] = total end
   f[slots + 1] = total
   local rf, rs, rp = rfrom, rshape, rpos
-  local function fill(es, ss, from, to)
+  local function fill(from, to)
     for k = to, from, -1 do
       local s, e = ss[k], es[k]
       local at = f[s] - 1
@@ -146,9 +146,15 @@ function P.sort_parts(slots, es, ss, split, es2, ss2, count, last)
       o[at] = e; o[at + 1] = rs[e]; o[at + 2] = rp[e]; o[at + 3] = rf[e]
     end
   end
-  fill(es, ss, split + 1, last)
-  fill(es2, ss2, 0, count - 1)
-  fill(es, ss, 1, split)
+  fill(split + 1, last)
+  for k = count * 2 - 2, 0, -2 do
+    local e, s = here[k], here[k + 1]
+    local at = f[s] - 1
+    f[s] = at
+    at = at * 4
+    o[at] = e; o[at + 1] = rs[e]; o[at + 2] = rp[e]; o[at + 3] = rf[e]
+  end
+  fill(1, split)
 end
 
 -- Puts message e at place k of the order, for a sort made elsewhere.
