@@ -242,14 +242,16 @@ start = n; stop = n + LIMIT
 if stop > cap then stop = cap end
 Q.n = FUEL; arm(id); gone = false
 ]==]
-  local reading = [==[
-for j = a, b - 1 do
+  local handle = [==[
   local at = j * 4
   handling = order[at]
   D[order[at + 1]](self, order[at + 2], order[at + 3])
-  if gone then undelivered = undelivered + (b - 1 - j) break end
-end
+  if gone then undelivered = undelivered + (b - 1 - j) end
 ]==]
+  -- The first message stands outside the loop: the JIT takes the first hot loop for a trace's root, and
+  -- an inner one that runs once an agent was it on some starts (ring: 31 ns instead of 13).
+  local reading = "if a < b then\nlocal j = a\n" .. handle .. "end\n"
+    .. "if not gone then\nfor j = a + 1, b - 1 do\n" .. handle .. "if gone then break end\nend\nend\n"
   local closing = "if self.id ~= id or self.type ~= name then locked(self, id) end\n"
   local body = opening .. reading .. step .. closing
   local dense = has_step and body or "if a < b then\n" .. body .. "end\n"
