@@ -1,4 +1,4 @@
-"""Answers as compact text: numbers, tables, sparklines, and the budget every answer keeps to.
+"""Answers as compact text: cells, tables, sparklines, and the budget every answer keeps to.
 
 Nothing here knows the SDK or the coordinator. A token is taken as four characters.
 """
@@ -10,13 +10,15 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from runtime import figures
+from runtime.figures import number
+
 DEFAULT_BUDGET: Final = 5_600
 """Characters of an answer unless the caller asked for more: about 1 400 tokens."""
 HARD_BUDGET: Final = 40_000
 """Characters of an answer whatever was asked: hosts cut or spill above about 45 000."""
 CELL: Final = 60
 """Longest text in a table's cell."""
-_BARS: Final = "▁▂▃▄▅▆▇█"
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
@@ -33,15 +35,6 @@ def one_line(text: str, limit: int = CELL) -> str:
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 
-def number(value: float) -> str:
-    """``%g`` with six digits; whole numbers up to 10^15 in full; nan, inf, -inf by name."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if math.isfinite(value) and value == int(value) and abs(value) < 1e15:
-        return str(int(value))
-    return f"{value:.6g}"
-
-
 def cell(value: float | str | None) -> str:
     """One value of a table."""
     if value is None:
@@ -53,17 +46,8 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[float | str | None]]) 
     """Lines of a table: a heading, then the rows; numbers to the right, texts to the left."""
     texts = [[cell(value) for value in row] for row in rows]
     heads = [one_line(column) for column in columns]
-    left = [any(isinstance(row[i], str) for row in rows) for i in range(len(heads))]
-    widths = [max(len(line[i]) for line in [heads, *texts]) for i in range(len(heads))]
-
-    def line(cells: Sequence[str]) -> str:
-        padded = (
-            text.ljust(width) if to_left else text.rjust(width)
-            for text, width, to_left in zip(cells, widths, left, strict=True)
-        )
-        return "  ".join(padded).rstrip()
-
-    return [line(heads), *(line(cells) for cells in texts)]
+    left = [i for i in range(len(heads)) if any(isinstance(row[i], str) for row in rows)]
+    return figures.table(heads, texts, left)
 
 
 def spark(values: Iterable[float | None], width: int = 16) -> str:
@@ -73,17 +57,8 @@ def spark(values: Iterable[float | None], width: int = 16) -> str:
         last = len(points) - 1
         points = [points[round(i * last / (width - 1))] for i in range(width)]
     finite = [v for v in points if v is not None and math.isfinite(v)]
-    if len(finite) < 2 or min(finite) == max(finite):
-        return ""
-    low, high = min(finite), max(finite)
-    top = len(_BARS) - 1
-    # Halved first: high - low overflows when both ends are near the largest double.
-    return "".join(
-        " "
-        if v is None or not math.isfinite(v)
-        else _BARS[round((v / 2 - low / 2) / (high / 2 - low / 2) * top)]
-        for v in points
-    )
+    # A flat line says nothing that first and last do not.
+    return figures.sparkline(points) if len(set(finite)) > 1 else ""
 
 
 def assignments(values: dict[str, float | str | bool]) -> str:

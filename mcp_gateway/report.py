@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mcp_gateway.faults import fault_lines
-from mcp_gateway.render import assignments, cell, fit, number, one_line, spark, table
+from mcp_gateway.render import assignments, cell, fit, one_line, spark, table
 from runtime.commands import MetricSummary, SimulationInfo
+from runtime.figures import number
 
 _ENDINGS = {
     "ticks": "ran the ticks asked for",

@@ -109,7 +109,8 @@ def models(form: str) -> None:
     if form == "json":
         click.echo(report.to_json({"format": FORMAT, "models": found}))
         return
-    for line in table(("model", "description"), [(m.name, m.description) for m in found], left=2):
+    rows = [(m.name, m.description) for m in found]
+    for line in table(("model", "description"), rows, left=(0, 1)):
         click.echo(line)
 
 

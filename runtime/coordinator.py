@@ -23,8 +23,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-import msgspec
-
 from runtime import private
 from runtime.core.effects import (
     Effect,
@@ -40,7 +38,16 @@ from runtime.core.simulation import Simulation
 from runtime.desk import MAX_REQUEST, Desk
 from runtime.errors import UsageError
 from runtime.log import LEVELS, Log
-from runtime.protocol import PROTOCOL, Hello, Unload, Unloaded, Welcome, decode_answer, encode
+from runtime.protocol import (
+    MALFORMED,
+    PROTOCOL,
+    Hello,
+    Unload,
+    Unloaded,
+    Welcome,
+    decode_answer,
+    encode,
+)
 from runtime.staff import MAX_FALSE_STARTS, Staff
 from runtime.supervisor import State, Supervisor, Worker
 from runtime.transport import Oversized, Waiter, listen
@@ -49,7 +56,8 @@ DEADLINE_S: Final = 30.0
 WORKER_MODULE: Final = "workers.worker"
 _UNLOAD_S: Final = 10.0
 _STAY_S: Final = 0.002
-"""How long workers are listened to before clients are looked at again."""
+"""How long workers are listened to before clients are looked at again, and the other way round: a
+flood from one side, be it nonsense, must not silence the other."""
 _LOOK_S: Final = 1.0
 """While anything is under way, deadlines are looked at so often; waiting clients at their time."""
 _TOP_UP_S: Final = 0.2
@@ -126,17 +134,18 @@ class Coordinator:
             try:
                 message = receive(wait)
             except Oversized as error:
+                now = time.monotonic()
                 self._refuse(f"{error} from a worker", error.peer)
                 continue
             if message is None:
                 return
+            now = time.monotonic()
             peer, frames = message
             try:
                 answer = decode_answer(frames[0])
-            except (msgspec.MsgspecError, RecursionError) as error:
+            except MALFORMED as error:
                 self._refuse(f"a malformed answer: {error}", peer)
                 continue
-            now = time.monotonic()
             post = posts.get(peer)
             if post is None:
                 self._hear_the_unemployed(peer, answer)
@@ -228,7 +237,8 @@ class Coordinator:
     # --- clients -------------------------------------------------------------------------------
 
     def _hear_clients(self) -> None:
-        while True:
+        until = time.monotonic() + _STAY_S
+        while time.monotonic() < until:
             try:
                 message = self._from_clients.receive()
             except Oversized as error:
@@ -333,10 +343,11 @@ class Coordinator:
         if busy:
             self._ran_at = now
             alarm = min(alarm, now + _LOOK_S)
-        elif not self._supervisor.among(State.SPARE):
-            if self._staff.false_starts >= MAX_FALSE_STARTS:
-                pass
-            elif now - self._ran_at >= _TOP_UP_S:
+        elif (
+            not self._supervisor.among(State.SPARE)
+            and self._staff.false_starts < MAX_FALSE_STARTS
+        ):
+            if now - self._ran_at >= _TOP_UP_S:
                 self._prepare(1, now)
                 alarm = min(alarm, now + _LOOK_S)
             else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import traceback
 from collections.abc import Callable
 from hashlib import blake2b
 from typing import Final, TypeAlias
@@ -48,7 +49,7 @@ from runtime.core.simulation import Simulation
 from runtime.errors import GedankenError, ModelError, UnknownSimulation, UsageError
 from runtime.log import Log
 from runtime.model import apply_parameters, read_draft
-from runtime.protocol import Diagnostic, ModelSpec
+from runtime.protocol import MALFORMED, Diagnostic, ModelSpec
 
 MAX_REQUEST: Final = 64 << 20
 """Bytes of a request; a model's files are the largest."""
@@ -119,7 +120,7 @@ class Desk:
             return []
         try:
             request = decode_request(frames[0])
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except MALFORMED as error:
             self._refuse(peer, _key_of(frames[0]), UsageError(f"the request is not one: {error}"))
             return []
         if request.format != FORMAT:
@@ -159,7 +160,12 @@ class Desk:
         except GedankenError as error:
             self.answer(ticket, failed(error))
         except Exception as error:
-            self._log.write("error", "internal error", command=repr(command)[:2000])
+            self._log.write(
+                "error",
+                "internal error",
+                command=repr(command)[:2000],
+                traceback="".join(traceback.format_exception(error)),
+            )
             self.answer(ticket, Failed(kind="GedankenError", message=f"internal error: {error!r}"))
         return []
 
@@ -315,7 +321,7 @@ def _key_of(raw: bytes) -> str:
     """The key of a request that cannot be read otherwise, so that its sender hears of it."""
     try:
         loose = msgspec.msgpack.decode(raw)
-    except (msgspec.MsgspecError, RecursionError, ValueError):
+    except MALFORMED:
         return ""
     key = loose.get("key") if isinstance(loose, dict) else None
     return key if isinstance(key, str) and len(key) <= 64 else ""

@@ -1,19 +1,21 @@
-"""Numbers, durations and tables as text for people. Pure."""
+"""Numbers, durations, sparklines and tables as text, for simctl and the gateway alike. Pure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from runtime.protocol import Scalar
 
 SPARKS: Final = "▁▂▃▄▅▆▇█"
-ESCAPES: Final = {"\t": "    "}
+KEPT: Final = {"\n": "\n", "\t": "    "}
+"""Control characters that ``printable`` lets through, and as what."""
 
 
 def number(value: Scalar | None) -> str:
-    """A cell: whole numbers in full, others with six digits, '-' where there is none."""
+    """Whole numbers below 10^15 in full, others with six digits, '-' where there is none."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -61,14 +63,16 @@ def sparkline(values: Sequence[float | None]) -> str:
     return "".join(marks)
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> list[str]:
-    """Lines of a table, columns as wide as need be; the first ``left`` columns are set left."""
-    cells = [[printable(cell) for cell in row] for row in (header, *rows)]
+def table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], left: Collection[int] = (0,)
+) -> list[str]:
+    """Lines of a table, columns as wide as need be; columns in ``left`` (from 0) are set left."""
+    cells = [[printable(cell).replace("\n", "\\n") for cell in row] for row in (header, *rows)]
     widths = [max(len(row[k]) for row in cells) for k in range(len(header))]
     lines = []
     for row in cells:
         parts = [
-            cell.ljust(width) if k < left else cell.rjust(width)
+            cell.ljust(width) if k in left else cell.rjust(width)
             for k, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(parts).rstrip())
@@ -79,8 +83,11 @@ def printable(text: str) -> str:
     """Text of a model on a terminal: control characters shown, never obeyed; tabs as spaces."""
     if text.isprintable():
         return text
+    # To Python no space but U+0020 is printable; ``grouped`` writes U+00A0.
     return "".join(
-        char if char.isprintable() or char == "\n" else ESCAPES.get(char) or ascii(char)[1:-1]
+        char
+        if char.isprintable() or unicodedata.category(char) == "Zs"
+        else KEPT.get(char) or ascii(char)[1:-1]
         for char in text
     )
 

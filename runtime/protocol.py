@@ -22,6 +22,10 @@ PROTOCOL: Final = 1
 MAX_BLOB: Final = 1 << 30
 """Largest frame accepted, in bytes."""
 
+MALFORMED: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding raises on bytes that are no message; text that is not UTF-8 is none of msgspec's
+own errors."""
+
 Tick: TypeAlias = Annotated[int, Meta(ge=-1, lt=2**53)]
 WorkerIndex: TypeAlias = Annotated[int, Meta(ge=0, lt=4096)]
 Epoch: TypeAlias = Annotated[int, Meta(ge=0)]
@@ -101,8 +105,9 @@ class Diagnostic(Record, frozen=True):
 class Fault(Record, frozen=True):
     """What ended a tick. ``order`` sorts faults of one tick: (phase, index, type, agent id, nth).
 
-    ``kind``: script | fuel | memory | limit | metric | invariant | worker | deadline | internal.
-    Phases: 1 turns, 2 creation at the close, 3 metrics, 4 invariants, stop and until.
+    ``kind``: script | fuel | memory | limit | metric | invariant | query | worker | deadline |
+    internal. Phases: 1 turns, 2 creation at the close, 3 metrics, 4 invariants, stop and until,
+    9 the worker's Lua state gave up.
     """
 
     kind: str
@@ -152,7 +157,6 @@ class Check(Order, frozen=True):
     dry_ticks: int = 0
     dry_agents: int = 10_000
     """Above this many agents the dry run shrinks the counts in proportion, and skips invariants."""
-    until: str = ""
     vm: str = ""
     """luajit21 | lua52; empty: the first of these that the machine has."""
 
@@ -162,8 +166,8 @@ class Load(Order, frozen=True):
     of each shard; shards are blocks of ``shard_size`` consecutive ids from id 1.
 
     With ``tick`` < 0 the next ``Step`` is tick 0, creation. Otherwise blobs are the dumps of
-    this worker's shards as ``shards`` lists them, all at the end of ``tick``, then one blob of
-    ``kernel`` data as ``Dumped`` gave it (roster of living agents).
+    this worker's shards, all at the end of ``tick``, then one blob of kernel data as ``Dumped``
+    gave it (the roster: every living agent, the next id).
     """
 
     worker: WorkerIndex
@@ -176,8 +180,6 @@ class Load(Order, frozen=True):
     placement: list[int]
     memory_bytes: int = 0
     tick: Tick = -1
-    next_id: int = 1
-    shards: list[int] = []
     vm: str = ""
 
 

@@ -344,7 +344,7 @@ def status_text(simulations: Sequence[SimulationInfo]) -> str:
         )
         for info in simulations
     ]
-    return "\n".join(table(header, rows, left=2))
+    return "\n".join(table(header, rows, left=(0, 1)))
 
 
 def rows_text(reply: Table) -> str:
@@ -352,7 +352,7 @@ def rows_text(reply: Table) -> str:
     if not reply.columns and not reply.rows:
         return f"no rows (tick {reply.tick})"
     rows = [[number(cell) for cell in row] for row in reply.rows]
-    lines = table(reply.columns, rows, left=0)
+    lines = table(reply.columns, rows, left=())
     left_out = reply.total - len(reply.rows)
     if left_out > 0:
         lines.append(f"{grouped(left_out)} of {of_plural(reply.total, 'row')} left out")

@@ -80,6 +80,14 @@ def _send(socket: zmq.Socket[bytes], frames: Sequence[bytes]) -> None:
         socket.send(frame, zmq.SNDMORE if i < last else 0, len(frame) < _LARGE)
 
 
+def _received(socket: zmq.Socket[bytes]) -> Frames:
+    """Like ``recv_multipart``, with less of a way around for the usual single frame."""
+    frames = [socket.recv()]
+    while socket.getsockopt(zmq.RCVMORE):
+        frames.append(socket.recv())
+    return frames
+
+
 class ZmqListener:
     """A ROUTER socket bound to an endpoint."""
 
@@ -183,10 +191,6 @@ class Waiter:
         """The descriptors and sockets that are readable; none of them after ``timeout_s``."""
         milliseconds = None if timeout_s is None else max(0, int(timeout_s * 1000) + 1)
         return [ready for ready, _ in self._poller.poll(milliseconds)]
-
-    def forget(self, descriptor: int) -> None:
-        """Wait for this descriptor no more."""
-        self._poller.unregister(descriptor)
 
 
 class _Context:

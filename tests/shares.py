@@ -125,8 +125,7 @@ class Shares:
             load = p.Load(
                 epoch=1, worker=index, workers=workers, model=spec, parameters=self.parameters,
                 seed=seed, counts=list(counts), shard_size=self.shard_size,
-                placement=list(self.placement), vm=vm, tick=self.tick, next_id=self.next_id,
-                shards=mine if dump else [],
+                placement=list(self.placement), vm=vm, tick=self.tick,
             )  # fmt: skip
             answer, _ = host.handle(load, blobs)
             assert isinstance(answer, p.Loaded), answer

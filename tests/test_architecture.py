@@ -13,7 +13,7 @@ PACKAGES = ("runtime", "workers", "mcp_gateway")
 
 WORDS = {"runtime.protocol", "runtime.commands", "runtime.errors"}
 """What the processes say to each other; below everything."""
-BORDER = WORDS | {"runtime.client", "runtime.interpreter", "runtime.library", "runtime.transport"}
+BORDER = WORDS | {"runtime.client", "runtime.figures", "runtime.interpreter", "runtime.library"}
 """What the gateway may know of the runtime; workers know less."""
 
 ROWS: dict[str, set[str]] = {
@@ -42,7 +42,8 @@ ROWS: dict[str, set[str]] = {
     "runtime.cli_*": WORDS
     | {"runtime.client", "runtime.figures", "runtime.interpreter", "runtime.library"}
     | {"runtime.log", "runtime.report"},
-    "workers.*": WORDS | {"runtime.transport", "workers.*"},
+    "workers.*": WORDS | {"workers.*"},
+    "workers.worker": WORDS | {"runtime.log", "runtime.transport", "workers.*"},
     "mcp_gateway.*": BORDER | {"mcp_gateway.*"},
 }
 """Module -> what it may import. ``x.*``: a package's modules, or those whose name starts so."""

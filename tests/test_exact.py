@@ -308,19 +308,6 @@ def test_count_and_share_look_at_truth(kernel):
     assert [run(kernel, WHOLE, op, None, values) for op in ("count", "share")] == [2, 0.5]
 
 
-def test_a_subtotal_stands_for_its_numbers(kernel):
-    assert (
-        kernel.function("""
-        local aggregate = deps.aggregate
-        local mean = aggregate.new("mean")
-        aggregate.add_subtotal(mean, 12, 3)
-        aggregate.add(mean, 0.5)
-        return aggregate.value(mean)
-    """)()
-        == 3.125
-    )
-
-
 @pytest.mark.parametrize(
     ("code", "message"),
     [

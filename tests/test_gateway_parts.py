@@ -20,23 +20,6 @@ from runtime.errors import CoordinatorLost, UsageError
 # --- text --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.1 + 0.2, "0.3"),
-        (1e6, "1000000"),
-        (1e15, "1e+15"),
-        (-0.0, "0"),
-        (123456.789, "123457"),
-        (math.nan, "nan"),
-        (-math.inf, "-inf"),
-        (True, "true"),
-    ],
-)
-def test_numbers_have_six_digits_and_whole_ones_all_of_theirs(value: float, text: str) -> None:
-    assert render.number(value) == text
-
-
 def test_a_table_puts_numbers_right_and_texts_left() -> None:
     assert render.table(["id", "name", "x"], [[1, "ann", 0.5], [10, "b", None]]) == [
         "id  name     x",

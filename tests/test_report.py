@@ -258,7 +258,17 @@ def test_a_sparkline_reaches_from_least_to_greatest():
     assert figures.sparkline([0, 1, 2, 3, 4, 5, 6, 7]) == "▁▂▃▄▅▆▇█"
     assert figures.sparkline([5.0, 5.0]) == "▁▁"
     assert figures.sparkline([1.0, None, math.nan, 2.0]) == "▁  █"
+    assert figures.sparkline([-1e308, 1e308]) == "▁█"
     assert figures.sparkline([None]) == figures.sparkline([]) == ""
+
+
+def test_a_table_has_one_line_a_row_and_shows_grouped_numbers_as_they_are():
+    rows = [("a\nb", figures.grouped(12345)), ("\x1b", "1")]
+    assert figures.table(("name", "n"), rows) == [
+        "name       n",
+        "a\\nb  12\u00a0345",
+        "\\x1b       1",
+    ]
 
 
 @given(st.lists(st.none() | st.floats()))
@@ -276,6 +286,9 @@ def test_a_sparkline_has_a_mark_for_each_value(values):
         (3.0, "3"),
         (1234567.0, "1234567"),
         (0.1 + 0.2, "0.3"),
+        (-0.0, "0"),
+        (123456.789, "123457"),
+        (1e15, "1e+15"),
         (1e300, "1e+300"),
         (math.nan, "nan"),
         (-math.inf, "-inf"),

@@ -226,7 +226,7 @@ def test_a_dump_that_does_not_fit_is_answered_with_a_fault_and_never_a_crash() -
         def faults(shard_blobs: list[bytes], roster_blob: bytes) -> bool:
             load = p.Load(
                 epoch=1, worker=0, workers=1, model=spec, parameters={}, seed=1, counts=[5, 5],
-                shard_size=1, placement=[0] * 10, tick=1, next_id=11, shards=list(range(10)),
+                shard_size=1, placement=[0] * 10, tick=1,
             )  # fmt: skip
             answer, _ = Host().handle(load, [*shard_blobs, roster_blob])
             assert isinstance(answer, p.Loaded)

@@ -62,9 +62,6 @@ class Host:
 
     def handle(self, order: p.AnyOrder, blobs: Blobs) -> Reply:
         """Carry out an order."""
-        if isinstance(order, p.Welcome):
-            self.worker, self.epoch = order.worker, order.epoch
-            return self._refused("welcome needs no answer")
         if isinstance(order, p.Load):
             self.worker = order.worker
         self.epoch = order.epoch
@@ -206,7 +203,7 @@ class Host:
                 return self._refused(fault.message + hint)
         self._arrive(order.sources, blobs)
         if order.partials:
-            settled = self._settled(order.tick - 1, order.partials)
+            settled = self._settled(p.Stepped, order.tick - 1, order.partials)
             if settled.ended or settled.fault is not None:
                 return settled, []
         else:
@@ -260,17 +257,16 @@ class Host:
         result = self._call("close", order.tick, pack(order.placement), *order.changes)
         return self._answer(p.Closed, self._head(result)), batches_of(result)
 
-    def _settled(self, tick: int, partials: list[bytes]) -> p.Stepped:
-        head = self._head(self._call("settle", tick, *partials))
-        return self._answer(p.Stepped, head)
+    def _settled(self, kind: type[Kind], tick: int, partials: list[bytes]) -> Kind:
+        """What everybody's ``partials`` say of ``tick``: worker 0's row, an ending, a fault."""
+        return self._answer(kind, self._head(self._call("settle", tick, *partials)))
 
     def _settle(self, order: p.Settle, blobs: Blobs) -> Reply:
         self._arrive(order.sources, blobs)
         fault = self._set_until(order.until)
         if fault is not None:
             return self._answer(p.Settled, Head(tick=order.tick, fault=fault)), []
-        head = self._head(self._call("settle", order.tick, *order.partials))
-        return self._answer(p.Settled, head), []
+        return self._settled(p.Settled, order.tick, order.partials), []
 
     # --- state and questions ---------------------------------------------------------------------
 

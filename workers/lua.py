@@ -145,12 +145,3 @@ class Kernel:
     def call(self, name: str, *args: bytes | int | float | bool) -> Any:
         """The function's result: bytes, a number, or a tuple of these."""
         return self._functions[name.encode()](*args)
-
-    def memory(self) -> int:
-        """Bytes that the state holds."""
-        used = self._lua.get_memory_used()
-        return int(used) if used is not None else 0
-
-    def collect(self) -> None:
-        """A full garbage collection."""
-        self._lua.gccollect()

@@ -17,9 +17,16 @@ import sys
 import threading
 from typing import Final
 
-import msgspec
-
-from runtime.protocol import PROTOCOL, Hello, Refused, Stop, Welcome, decode_order, encode
+from runtime.protocol import (
+    MALFORMED,
+    PROTOCOL,
+    Hello,
+    Refused,
+    Stop,
+    Welcome,
+    decode_order,
+    encode,
+)
 from runtime.transport import connect_worker
 from workers.host import Host
 from workers.lua import available_vms
@@ -75,7 +82,7 @@ def serve(endpoint: str, token: str, crumb: str) -> None:
             frames = channel.recv()
             try:
                 order = decode_order(frames[0])
-            except msgspec.MsgspecError as error:
+            except MALFORMED as error:
                 reason = f"malformed order: {error}"
                 log("warning", reason)
                 channel.send([encode(Refused(worker=host.worker, epoch=host.epoch, reason=reason))])

@@ -101,10 +101,8 @@ def model_checked(
 
 def in_place_order(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
     """Sorted by place, the same finding once; model.toml before the Lua files."""
-    seen = dict.fromkeys((d.file, d.line, d.code, d.message) for d in diagnostics)
-    by_key = {(d.file, d.line, d.code, d.message): d for d in diagnostics}
-    order = sorted(seen, key=lambda key: (key[0] != "model.toml", key))
-    return [by_key[key] for key in order]
+    by_place = {(d.file, d.line, d.code, d.message): d for d in diagnostics}
+    return [by_place[key] for key in sorted(by_place, key=lambda k: (k[0] != "model.toml", k))]
 
 
 def errors_among(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:

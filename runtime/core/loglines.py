@@ -18,7 +18,7 @@ def read_lines(blob: bytes) -> list[LogLine]:
     """The log lines of an answer.
 
     Raises:
-        msgspec.DecodeError: (or ValidationError) the worker sent something else.
+        MALFORMED: (one of these) the worker sent something else.
     """
     return _decode(blob)
 

@@ -31,7 +31,7 @@ def read_rows(blob: bytes) -> list[Row]:
     """The rows of an answer.
 
     Raises:
-        msgspec.DecodeError: (or ValidationError) the worker sent something else.
+        MALFORMED: (one of these) the worker sent something else.
     """
     return _decode(blob)
 

@@ -29,6 +29,7 @@ from runtime.core.lifecycle import Event, Phase, advance
 from runtime.core.ticks import Ending, Steps, Ticks
 from runtime.errors import UsageError
 from runtime.protocol import (
+    MALFORMED,
     AnyAnswer,
     Check,
     Checked,
@@ -305,9 +306,6 @@ class Simulation(Ticks):
         else:
             self._reply_waiting(self._reply())
 
-    def _answer_queries(self) -> Flow:
-        yield from self._serve_queries()
-
     def _serve_queries(self) -> Steps[None]:
         while self._queries:
             ticket, command = self._queries.popleft()
@@ -424,7 +422,7 @@ class Simulation(Ticks):
             until, self._next_run = self._next_run, None
             self._begin(self._run(until))
         elif self._queries:
-            self._begin(self._answer_queries())
+            self._begin(self._serve_queries())
         elif self._waiting and self.phase is Phase.ENDED:
             self._begin(self._stay())
 
@@ -454,7 +452,7 @@ class Simulation(Ticks):
         if isinstance(answer, Combined) and answer.fault is None:
             try:
                 self._answer_rows = _table_rows(answer.rows)
-            except (msgspec.MsgspecError, RecursionError) as error:
+            except MALFORMED as error:
                 return f"Combined with unreadable rows: {error}"
         return super()._unreadable(answer)
 

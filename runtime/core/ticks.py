@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Generator
 from typing import TypeAlias, TypeVar
 
-import msgspec
 from msgspec import Struct
 
 from runtime.commands import CreateSimulation, QueryAgents
@@ -26,6 +25,7 @@ from runtime.core.loglines import LogLines, read_lines
 from runtime.core.placement import Placement, memory_for, shard_size_for, workers_for
 from runtime.core.rows import MetricTable, read_rows
 from runtime.protocol import (
+    MALFORMED,
     AnyAnswer,
     Close,
     Closed,
@@ -323,7 +323,7 @@ class Ticks(Job):
         try:
             rows = read_rows(answer.rows) if answer.rows else []
             lines = read_lines(answer.logs) if answer.logs else []
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except MALFORMED as error:
             return f"{type(answer).__name__} with unreadable rows or log: {error}"
         if answer.worker and rows:
             return f"{type(answer).__name__} with rows, which are worker 0's to give"
