@@ -344,8 +344,7 @@ class Coordinator:
             self._ran_at = now
             alarm = min(alarm, now + _LOOK_S)
         elif (
-            not self._supervisor.among(State.SPARE)
-            and self._staff.false_starts < MAX_FALSE_STARTS
+            not self._supervisor.among(State.SPARE) and self._staff.false_starts < MAX_FALSE_STARTS
         ):
             if now - self._ran_at >= _TOP_UP_S:
                 self._prepare(1, now)

@@ -10,6 +10,7 @@ from shares import Shares, in_large_stack, model
 from worlds import ON_LUAJIT, clean, everywhere, same_for
 
 from runtime import protocol as p
+from workers.lua import Kernel
 
 
 def fault_of(spec: p.ModelSpec, counts: list[int], ticks: int, **options: Any) -> p.Fault:
@@ -389,3 +390,11 @@ def test_4_15_two_simulations_in_one_process_do_not_see_each_other() -> None:
         return [[state["n"] for _, state, _ in world.states().values()] for world in (one, two)]
 
     assert same_for([1], both) == [[3, 3, 3], [30, 30, 30]]
+
+
+@pytest.mark.parametrize("vm", ["luajit21", "lua52"])
+def test_4_13_bytes_that_do_not_fit_into_the_state_are_refused_and_it_lives_on(vm):
+    kernel = Kernel(vm, 40 << 20)
+    with pytest.raises(kernel.errors, match="not enough memory for 52428800 bytes"):
+        kernel.call("syntax", b"x" * (50 << 20), b"name")
+    assert kernel.call("syntax", b"local x = 1", b"name") == b""

@@ -34,7 +34,8 @@ _TEXT_HINTS: Final = (
     ("attempt to concatenate", "wrap the value in tostring(...)"),
     (
         "agents may keep nil",
-        "keep data only in self: functions belong in the file, tables with metatables in local variables",
+        "keep data only in self: functions belong in the file, tables with metatables in local "
+        "variables",
     ),
     ("stack overflow", "a function calls itself without an end: check its stopping condition"),
 )

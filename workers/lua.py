@@ -59,12 +59,17 @@ return function(vm, sources, crumb_address)
   D.mail = module("mail")
   D.api = module("api")
   D.expressions = module("expressions")
-  for _, name in ipairs({"state", "query", "faults", "loading", "population", "turns", "answers"}) do
+  for _, name in ipairs({"state", "query", "faults", "loading", "population", "turns",
+    "answers"}) do
     D[name] = module(name)
   end
   return module("main")
 end
 """
+
+
+_LARGE: Final = 1 << 16
+"""Bytes of an argument above which the state's room for it is checked first."""
 
 
 class LuaFault(Exception):
@@ -136,6 +141,7 @@ class Kernel:
     def __init__(self, vm: str = "", max_memory: int = 0, crumb_address: int = 0) -> None:
         self.vm = choose_vm(vm)
         self._lua = new_state(self.vm, max_memory)
+        self._max_memory = max_memory
         self.errors = lua_errors(self.vm)
         boot = self._lua.execute(_BOOT_LUA)
         texts = self._lua.table_from({name.encode(): text for name, text in sources().items()})
@@ -144,4 +150,19 @@ class Kernel:
 
     def call(self, name: str, *args: bytes | int | float | bool) -> Any:
         """The function's result: bytes, a number, or a tuple of these."""
+        large = sum(len(a) for a in args if type(a) is bytes and len(a) > _LARGE)
+        if large:
+            self._require_room(large)
         return self._functions[name.encode()](*args)
+
+    def _require_room(self, size: int) -> None:
+        """A push over the limit would not raise but end the process: lupa pushes unprotected."""
+        if not self._max_memory:
+            return
+        for collected in (False, True):
+            if self._lua.get_memory_used() + 2 * size <= self._max_memory:
+                return
+            if not collected:
+                self._lua.gccollect()
+        memory_error = self.errors[2]
+        raise memory_error(f"not enough memory for {size} bytes that came in")

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import argparse
 import ctypes
-import json
 import mmap
 import os
 import signal
 import sys
 import threading
+import traceback
 from typing import Final
 
+from runtime.log import LEVELS, Log
 from runtime.protocol import (
     MALFORMED,
     PROTOCOL,
@@ -43,8 +44,9 @@ def main() -> None:
     parser.add_argument("--connect", required=True)
     parser.add_argument("--token", required=True)
     parser.add_argument("--crumb", default="")
-    parser.add_argument("--log-level", default="warning")
+    parser.add_argument("--log-level", choices=LEVELS, default="warning")
     options = parser.parse_args()
+    log = Log("worker", options.log_level)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent(int(os.environ.get("GEDANKEN_PARENT", os.getppid())))
     _keep_large_blocks()
@@ -53,7 +55,7 @@ def main() -> None:
 
     def body() -> None:
         try:
-            serve(options.connect, options.token, options.crumb)
+            serve(options.connect, options.token, options.crumb, log)
         except BaseException as error:
             failures.append(error)
 
@@ -61,11 +63,12 @@ def main() -> None:
     thread.start()
     thread.join()
     if failures:
-        log("error", f"worker ends on {type(failures[0]).__name__}: {failures[0]}")
+        text = "".join(traceback.format_exception(failures[0]))
+        log.write("error", "internal error", traceback=text)
         sys.exit(1)
 
 
-def serve(endpoint: str, token: str, crumb: str) -> None:
+def serve(endpoint: str, token: str, crumb: str, log: Log) -> None:
     """Serve orders until ``Stop``."""
     host = Host(_shared_crumb(crumb) if crumb else None)
     channel = connect_worker(endpoint)
@@ -84,7 +87,7 @@ def serve(endpoint: str, token: str, crumb: str) -> None:
                 order = decode_order(frames[0])
             except MALFORMED as error:
                 reason = f"malformed order: {error}"
-                log("warning", reason)
+                log.write("warning", "refused an order", reason=reason)
                 channel.send([encode(Refused(worker=host.worker, epoch=host.epoch, reason=reason))])
                 continue
             if isinstance(order, Stop):
@@ -120,14 +123,6 @@ def _keep_large_blocks() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, 1 << 30)
         mallopt(_M_TRIM_THRESHOLD, 1 << 30)
-
-
-def log(level: str, message: str) -> None:
-    """One JSON line on stderr."""
-    print(
-        json.dumps({"level": level, "process": "worker", "pid": os.getpid(), "message": message}),
-        file=sys.stderr,
-    )
 
 
 if __name__ == "__main__":
