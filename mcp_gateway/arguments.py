@@ -10,7 +10,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import Struct, structs
@@ -109,6 +109,7 @@ def parse(tool: str, arguments: type[A], given: Mapping[str, Any]) -> A:
             f"{tool} needs {' and '.join(missing)}. Arguments of {tool}: {', '.join(fields)}."
         )
     values = {name: _unpacked(value) for name, value in given.items() if value is not None}
+    _check_choices(tool, fields.values(), values)
     try:
         return msgspec.convert(values, arguments, strict=False)
     except msgspec.ValidationError as error:
@@ -122,6 +123,21 @@ def parse(tool: str, arguments: type[A], given: Mapping[str, Any]) -> A:
         )
     except msgspec.ValidationError:
         raise BadArguments(_worded(tool, str(first), values)) from None
+
+
+def _check_choices(
+    tool: str, fields: Iterable[structs.FieldInfo], values: Mapping[str, Any]
+) -> None:
+    """msgspec's own message does not say which texts would do."""
+    for field in fields:
+        choices = get_args(field.type) if get_origin(field.type) is Literal else ()
+        name = field.encode_name
+        if choices and name in values and values[name] not in choices:
+            guess = did_you_mean(str(values[name]), choices)
+            raise BadArguments(
+                f"{tool}: {name} must be one of {', '.join(map(json.dumps, choices))},"
+                f" got {_value_at(name, values)}{guess}"
+            )
 
 
 def _unpacked(value: Any) -> Any:
@@ -141,8 +157,8 @@ def _worded(tool: str, text: str, values: Mapping[str, Any]) -> str:
     expected = re.sub(r"`([^`]*)`", lambda m: _type_words(m[1]), what)
     expected = re.sub(r", got (a text|a whole number|a number|an object|a list|.+)$", "", expected)
     expected = expected.replace("Object contains unknown field", "there is no field")
+    expected = re.sub(r"(<=|>=|<|>) (\d+)\.0$", r"\1 \2", expected)
     expected = expected.replace("Object missing required field", "missing field")
-    expected = expected.replace("Invalid enum value", "not one of the choices:")
     got = _value_at(place, values)
     shown = "" if got is None else f", got {got}"
     return f"{tool}: {place or 'arguments'}: {expected[:1].lower() + expected[1:]}{shown}"

@@ -69,7 +69,7 @@ class Catalogue:
         if stored.good is None:
             raise StoreError(
                 f"model {name!r} has no revision that checks (draft: revision"
-                f" {stored.newest.number}); mend it with model_write(model={name!r}, edits=[…])"
+                f" {stored.newest.number}); model_write(model={name!r}) says why, with edits=[…] it mends it"
             )
         draft = stored.draft.number if stored.draft else None
         return Source(name, stored.good.files, f"revision {stored.good.number}", draft)

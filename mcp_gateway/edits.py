@@ -79,7 +79,7 @@ def _closest(text: str, old: str) -> str:
     wanted = max(span, key=len).strip()
     close = difflib.get_close_matches(wanted, [line.strip() for line in lines], n=1, cutoff=0.5)
     if not close:
-        return " Nothing in it is close; guide(topic='models/NAME/FILE') shows the file"
+        return " Nothing in it is close"
     at = next(i for i, line in enumerate(lines) if line.strip() == close[0])
     first = max(0, at - 1)
     around = lines[first : at + max(2, min(len(span), 6))]

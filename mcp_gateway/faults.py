@@ -27,7 +27,9 @@ def from_reply(reply: Failed, then: str) -> str:
     if reply.fault is not None:
         return "\n".join([*fault_lines(reply.fault), *_then(then)])
     if reply.diagnostics:
-        return checked(reply.message, reply.diagnostics, _then(then or reply.hint))
+        # The message goes on with the first diagnostic, which follows in full.
+        head = reply.message.partition(": ")[0]
+        return checked(head, reply.diagnostics, _then(then or reply.hint))
     return _plain(reply.message, reply.hint, then)
 
 

@@ -29,10 +29,16 @@ def broken(info: SimulationInfo) -> bool:
     return info.phase == "failed" or info.error is not None or info.stopped == "invariant"
 
 
+def over(info: SimulationInfo) -> bool:
+    """Whether the model's own stop condition ended it for good."""
+    return info.phase == "ended"
+
+
 def simulation(info: SimulationInfo, next_call: str = "") -> str:
     """The whole story of one simulation."""
     head = [_standing(info), *_error(info)]
-    if info.agents:
+    # Agents of a failed simulation are gone, and how many there were last is not known.
+    if info.agents and info.phase != "failed":
         counted = ", ".join(f"{name} {n}" for name, n in info.agents.items())
         head.append(f"agents: {one_line(counted, 600)}")
     if info.messages.sent:
@@ -76,7 +82,7 @@ def listing(infos: Sequence[SimulationInfo]) -> str:
             i.sim,
             i.phase + (f" ({i.stopped})" if i.stopped and not running(i) else ""),
             i.tick,
-            sum(i.agents.values()),
+            None if i.phase == "failed" else sum(i.agents.values()),
             i.workers,
             i.seed,
             one_line(assignments(i.parameters), 40),
@@ -102,6 +108,8 @@ def _standing(info: SimulationInfo) -> str:
     if info.phase == "failed":
         return f"{info.sim} FAILED; it stands at tick {info.tick} and cannot run on"
     said = f"{info.sim} at tick {info.tick}: {_ENDINGS.get(info.stopped, info.phase)}"
+    if over(info):
+        said = f"{info.sim} ENDED at tick {info.tick}: {_ENDINGS.get(info.stopped, info.phase)}"
     if info.stopped_by:
         said += f" ({one_line(info.stopped_by, 160)})"
     if info.elapsed_s > 0 and info.tick > 0:

@@ -143,17 +143,18 @@ class _Reader(TomlFindings):
             near = nearest(file, [one for one in files if one.endswith(".lua")])
             hint = f"is it {near}?" if near else f"write the script {file}"
             self.report(path, "file", f"there is no file {file} for agent type '{name}'", hint)
+        alias = self.text(table, (*path, "name"))
         if "count" not in table:
             self.report(
                 path, "count", f"agent type '{name}' has no count",
+                "add count = 1" if alias else
                 "add count = 10, or an expression over parameters in quotes",
             )  # fmt: skip
-        alias = self.text(table, (*path, "name"))
         if "name" in table and (alias == "" or alias == "environment"):
             self.report((*path, "name"), "name", f"'{alias}' cannot name an agent", "rename it")
         return TypeSpec(
             name=name,
-            count=self.count(path, table.get("count", 0), alias),
+            count=self.count(path, table.get("count", 1 if alias else 0), alias),
             state=tuple(self.state((*path, "state"), table.get("state", {}))),
             alias=alias,
             file=file,

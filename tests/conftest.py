@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from waiting import still_living
 
 MARK = "GEDANKEN_TEST_MARK"
 GRACE_S = 5.0
@@ -41,19 +42,22 @@ def own_surroundings(
     monkeypatch.setenv("GEDANKEN_HOME", str(tmp_path_factory.mktemp("home")))
     monkeypatch.setenv(MARK, mark)
     yield
-    processes = waited_for(lambda: marked_processes(mark))
-    files = waited_for(lambda: what_lies_in(runtime_dir))
+    processes = left_running(mark)
+    files = what_lies_in(runtime_dir)
     for pid in processes:
         os.kill(pid, 9)
     shutil.rmtree(runtime_dir, ignore_errors=True)
     assert (list(processes.values()), files) == ([], []), "left behind: processes, files"
 
 
-def waited_for(left_over):
-    """What is still left when the time limit is over; returns at once when nothing is."""
+def left_running(mark: str) -> dict[int, str]:
+    """The processes with this mark that live on after the time limit; returns at once if none do.
+
+    What ends only now may still have started another: so they are looked for again.
+    """
     until = time.monotonic() + GRACE_S
-    while (left := left_over()) and time.monotonic() < until:
-        time.sleep(0.01)
+    while (left := marked_processes(mark)) and time.monotonic() < until:
+        still_living(left, until - time.monotonic())
     return left
 
 

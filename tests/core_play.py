@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runtime.commands import CreateSimulation, RunSimulation
-from runtime.core.effects import Effect, NeedWorkers, SendOrder
+from runtime.core.effects import Effect, NeedWorkers, ReplyTo, SendOrder
 from runtime.core.job import Settings
 from runtime.core.simulation import Simulation
 from runtime.protocol import (
@@ -16,6 +16,7 @@ from runtime.protocol import (
     ModelSpec,
     ParameterSpec,
     Settled,
+    Step,
     Stepped,
     TypeSpec,
 )
@@ -51,6 +52,16 @@ def simulation(workers: int, *, metrics: bool = False) -> Simulation:
         SETTINGS,
         0.0,
     )
+
+
+def step_order(tick: int, last: int | None = None, **fields: object) -> Step:
+    """The order to run a tick, or with ``last`` the ticks up to there."""
+    return Step(epoch=EPOCH, tick=tick, last=tick if last is None else last, **fields)
+
+
+def replies(effects: list[Effect]) -> list[ReplyTo]:
+    """What clients are answered."""
+    return [effect for effect in effects if isinstance(effect, ReplyTo)]
 
 
 def stepped(worker: int, tick: int, **fields: object) -> Stepped:

@@ -32,7 +32,7 @@ from runtime.commands import (
     StatusReply,
     Table,
 )
-from runtime.errors import SimulationFault, UnknownSimulation, UsageError
+from runtime.errors import UnknownSimulation, UsageError
 from runtime.protocol import Counts, Diagnostic, Fault
 
 PACE = 1000
@@ -48,6 +48,8 @@ class StandIn:
         self.fault: Fault | None = None
         self.waiting = threading.Event()
         """Set when somebody waits for a run: a test that cancels waits for this."""
+        self.cancelled = threading.Event()
+        """Set when a run was cancelled."""
 
     def request(self, command: Command) -> AnyReply:
         self.seen.append(command)
@@ -121,6 +123,7 @@ class StandIn:
     def CancelRun(self, command: CancelRun) -> AnyReply:
         info = self._known(command.sim)
         self._put(replace(info, phase="ended", stopped="interrupted"))
+        self.cancelled.set()
         return Done()
 
     def RemoveSimulation(self, command: RemoveSimulation) -> AnyReply:
@@ -188,4 +191,3 @@ FAULT = Fault(
     excerpt="  self.target.x = 1",
     hint="self.target is nil until a message sets it",
 )
-assert SimulationFault(FAULT).fault is FAULT

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import click
 import pytest
+from waiting import still_living
 
 from runtime import cli, cli_remote, cli_run, library
 from runtime.client import Client, find_coordinators
@@ -417,14 +418,13 @@ def test_an_interrupted_run_ends_with_130_and_what_was_done_so_far(
 def wait_until_it_runs(running: subprocess.Popen) -> None:
     """Until its simulation has closed a tick; fails when the process ends first."""
     until = time.monotonic() + 60
-    while True:
-        assert running.poll() is None, running.communicate()
+    while still_living([running.pid], 0.01):
         assert time.monotonic() < until, "no tick closed in a minute"
         for endpoint in find_coordinators():
             with Client(endpoint) as client:
                 if any(one.tick > 0 for one in client.request(Status()).simulations):
                     return
-        time.sleep(0.01)
+    pytest.fail(f"the run ended: {running.communicate()}")
 
 
 @pytest.mark.process

@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from mischief_worker import MODEL
+from waiting import PATIENCE_S, still_living, wait_for_tick
 
 from runtime import private
 from runtime.client import Client, embedded_coordinator, find_coordinators
@@ -40,7 +41,6 @@ from runtime.transport import connect
 
 pytestmark = pytest.mark.process
 
-PATIENCE_S = 20.0
 FOREVER = 2**52
 
 
@@ -62,13 +62,6 @@ def create(client, workers=2, **parameters):
 
 def run(client, sim, ticks=20, wait_s=PATIENCE_S):
     return client.request(RunSimulation(sim=sim, ticks=ticks, wait_s=wait_s)).simulation
-
-
-def wait_for(condition):
-    until = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.005)
 
 
 def alive(pid):
@@ -101,8 +94,8 @@ def test_several_simulations_run_at_once_each_with_workers_of_its_own():
         standing = client.request(Status()).simulations
         assert [info.sim for info in standing] == ["mischief-1", "mischief-2", "mischief-3"]
         assert len({pid for info in standing for pid in info.pids}) == 6
-        first = {info.sim: info.tick for info in standing}
-        wait_for(lambda: all(i.tick > first[i.sim] for i in client.request(Status()).simulations))
+        for info in standing:
+            wait_for_tick(client, info.sim, info.tick + 1)
         done = [client.request(CancelRun(sim=info.sim)).simulation for info in infos]
         assert {(i.phase, i.stopped) for i in done} == {("ready", "interrupted")}
 
@@ -157,7 +150,7 @@ def test_the_workers_of_a_busy_simulation_are_ended_when_it_is_removed():
         info = create(client, 2)
         run(client, info.sim, FOREVER, wait_s=0)
         client.request(RemoveSimulation(sim=info.sim))
-        wait_for(lambda: not any(map(alive, info.pids)))
+        assert still_living(info.pids) == []
 
 
 # --- workers that die, hang, lie -----------------------------------------------------------------
@@ -166,7 +159,7 @@ def test_the_workers_of_a_busy_simulation_are_ended_when_it_is_removed():
 def failed_run(client, sim, ticks=20):
     info = run(client, sim, ticks)
     assert (info.phase, info.stopped) == ("failed", "error")
-    wait_for(lambda: not any(map(alive, info.pids)))
+    assert still_living(info.pids) == []
     return info
 
 
@@ -182,9 +175,9 @@ def test_a_worker_killed_in_a_run_ends_it_with_a_report_and_harms_no_other(worke
         assert (info.phase, info.stopped, info.error.kind) == ("failed", "error", "worker")
         assert info.error.worker == workers - 1
         assert f"(process {info.pids[-1]}) was ended by signal 9 (SIGKILL)" in info.error.message
-        wait_for(lambda: not any(map(alive, info.pids)))
+        assert still_living(info.pids) == []
         tick = client.request(Status(sim=other.sim)).simulations[0].tick
-        wait_for(lambda: client.request(Status(sim=other.sim)).simulations[0].tick > tick)
+        wait_for_tick(client, other.sim, tick + 1)
 
 
 def test_a_worker_that_exits_is_reported_with_its_status_and_the_agent_it_was_running():
@@ -214,7 +207,7 @@ def test_a_worker_stopped_from_outside_is_ended_at_the_deadline():
         os.kill(info.pids[1], signal.SIGSTOP)
         (info,) = client.request(Status(sim=info.sim, wait_s=PATIENCE_S)).simulations
         assert (info.error.kind, info.error.worker) == ("deadline", 1)
-        wait_for(lambda: not any(map(alive, info.pids)))
+        assert still_living(info.pids) == []
 
 
 def test_every_answer_out_of_place_is_refused_and_logged_and_changes_nothing(capfd):
@@ -388,15 +381,15 @@ def test_a_coordinator_killed_takes_its_workers_along_and_its_client_hears_of_it
         with pytest.raises(CoordinatorLost, match="ended during RunSimulation"):
             run(client, info.sim, FOREVER)
         assert time.monotonic() - began < 5
-    wait_for(lambda: not any(map(alive, info.pids)))
+    assert still_living(info.pids) == []
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.02, 0.05, 0.1, 0.2])
 def test_a_worker_that_is_just_starting_ends_with_its_coordinator(after_s):
     """Real workers here: they take a while to be able to notice."""
     with embedded_coordinator() as client:
-        time.sleep(after_s)
-        os.kill(client.pid, signal.SIGKILL)
+        threading.Timer(after_s, os.kill, (client.pid, signal.SIGKILL)).start()
+        assert still_living([client.pid]) == []
 
 
 def test_a_coordinator_that_is_stopped_is_taken_for_lost_and_nothing_of_it_stays():
@@ -408,7 +401,7 @@ def test_a_coordinator_that_is_stopped_is_taken_for_lost_and_nothing_of_it_stays
             pytest.raises(CoordinatorLost, match=r"has not answered for 0.3 s, during Status"),
         ):
             other.request(Status())
-    wait_for(lambda: not any(map(alive, info.pids)))
+    assert still_living(info.pids) == []
 
 
 def test_what_a_killed_coordinator_left_is_swept_by_the_next():
@@ -421,7 +414,7 @@ def test_what_a_killed_coordinator_left_is_swept_by_the_next():
     assert left.is_dir()
     with pytest.raises(CoordinatorLost, match="is gone"):
         Client(endpoint)
-    wait_for(lambda: not any(map(alive, info.pids)))
+    assert still_living(info.pids) == []
     with coordinator():
         assert not left.exists()
 
@@ -436,7 +429,7 @@ def test_a_coordinator_ends_with_its_owner_however_that_ends():
     )
     done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert done.returncode == -signal.SIGKILL
-    wait_for(lambda: not alive(int(done.stdout)))
+    assert still_living([int(done.stdout)]) == []
 
 
 def test_ctrl_c_in_the_middle_of_a_run_leaves_nothing():

@@ -1,4 +1,4 @@
-"""A simulation, message by message: what it is told and everything it then asks for."""
+"""A simulation's rounds, message by message: what it is told and everything it then asks for."""
 
 from itertools import permutations
 
@@ -14,12 +14,12 @@ from core_play import (
     model,
     opened,
     simulation,
+    step_order,
     stepped,
 )
 
 from runtime.commands import (
     Failed,
-    QueryAgents,
     QueryLog,
     QueryMetrics,
     RunSimulation,
@@ -30,45 +30,27 @@ from runtime.core.digest import digest_of
 from runtime.core.effects import (
     Forget,
     NeedWorkers,
-    RefuseAnswer,
     ReleaseWorkers,
     ReplyTo,
     SendOrder,
 )
 from runtime.core.job import Loss
-from runtime.core.lifecycle import Phase
-from runtime.errors import UsageError
 from runtime.protocol import (
     Check,
     Checked,
     Close,
     Closed,
-    Combine,
-    Combined,
     Counts,
     Diagnostic,
     Dump,
-    Dumped,
     Fault,
     Load,
     Loaded,
-    Queried,
-    Query,
-    Refused,
     Settle,
     Settled,
-    Step,
 )
 
 pack = msgspec.msgpack.encode
-
-
-def step_order(tick, last=None, **fields):
-    return Step(epoch=EPOCH, tick=tick, last=tick if last is None else last, **fields)
-
-
-def replies(effects):
-    return [e for e in effects if isinstance(e, ReplyTo)]
 
 
 # --- creation ------------------------------------------------------------------------------------
@@ -334,137 +316,6 @@ def test_a_broken_invariant_ends_the_simulation_at_its_tick_and_leaves_it_readab
     assert info.digest
 
 
-# --- faults --------------------------------------------------------------------------------------
-
-
-def script(message, *order, tick=1, kind="script"):
-    return Fault(kind, message, tick=tick, order=order)
-
-
-def test_of_several_faults_the_first_in_agent_order_is_reported():
-    sim = opened(workers=2, ticks=9)
-    late, early = script("late", 1, 2, 2, 9, 1), script("early", 1, 1, 1, 3, 1)
-    reply, release = all_answer(sim, stepped(0, 0, fault=late), stepped(1, 0, fault=early))
-    info = reply.reply.simulation
-    assert (reply.ticket, info.phase, info.stopped, info.tick) == (RUN_TICKET, "failed", "error", 0)
-    assert (info.error, info.digest) == (early, "")
-    assert release == ReleaseWorkers(kill=False)
-
-
-def test_a_fault_of_a_metric_waits_for_the_close_when_agents_come_or_go():
-    sim = opened(workers=2, ticks=9, metrics=True)
-    fault = script("nil", 3, 1, 1, 1, 0, kind="metric")
-    effects = all_answer(sim, stepped(0, 1, fault=fault), stepped(1, 1, changes=b"gone", removed=1))
-    assert [type(e.order) for e in effects] == [Close, Close]
-
-
-def test_a_fault_found_one_tick_late_leaves_the_simulation_before_the_tick_it_speaks_of():
-    sim = opened(workers=2, ticks=9, metrics=True)
-    all_answer(sim, *(stepped(w, 1, partials=b"p") for w in (0, 1)))
-    fault = script("nil", 4, 1, 0, 0, 0, kind="metric")
-    reply, _ = all_answer(sim, *(stepped(w, 1, fault=fault) for w in (0, 1)))
-    assert reply.reply.simulation.tick == 0
-
-
-def test_after_a_fault_metrics_and_log_can_be_read_and_nothing_else():
-    sim = opened(workers=1, ticks=9, metrics=True)
-    fault = script("no", 1, 1, 1, 1, 0, tick=3)
-    answer = stepped(0, 2, fault=fault, rows=pack([(1, {"price": 1}), (2, {"price": 3})]),
-                     logs=pack([(2, 2, 5, 1, "so far")]))  # fmt: skip
-    all_answer(sim, answer)
-    assert sim.metrics(QueryMetrics(sim=sim.name)).rows == [[1, 1], [2, 3]]
-    assert sim.log(QueryLog(sim=sim.name)).rows == [[2, "seller", 5, "so far"]]
-    with pytest.raises(UsageError, match="market-1 failed in tick 3: its agents are gone"):
-        sim.query(9, QueryAgents(sim=sim.name, agent_type="buyer"), 0.0)
-    with pytest.raises(UsageError, match=r"market-1 is failed \(tick 2\)"):
-        sim.run(9, RunSimulation(sim=sim.name), 0.0)
-
-
-def test_a_worker_that_dies_in_a_tick_is_reported_with_its_agent_and_all_are_ended():
-    sim = opened(workers=2, ticks=9)
-    all_answer(sim, stepped(0, 1), stepped(1, 1))
-    all_answer(sim, stepped(0, 2))
-    loss = Loss("worker", "was ended by signal 9 (SIGKILL)", 101, agent=6)
-    reply, release = sim.worker_lost(1, loss, 5.0)
-    fault = reply.reply.simulation.error
-    assert fault.message == (
-        "worker 1 (process 101) was ended by signal 9 (SIGKILL) in tick 2 while it ran agent 6 "
-        "(seller); the simulation stands at the end of tick 1"
-    )
-    assert (fault.kind, fault.worker, fault.agent, fault.agent_type, fault.tick) == (
-        "worker", 1, 6, "seller", 2,
-    )  # fmt: skip
-    assert release == ReleaseWorkers(kill=True)
-    assert sim.phase is Phase.FAILED
-    assert sim.worker_lost(0, loss, 6.0) == []
-
-
-def test_a_granted_worker_that_hangs_is_reported_at_the_tick_of_its_crumb():
-    sim = opened(workers=1, ticks=500)
-    reply, _ = sim.worker_lost(0, Loss("deadline", "hangs", 100, agent=2, tick=70), 31.0)
-    error = reply.reply.simulation.error
-    assert (error.tick, error.message) == (
-        70,
-        "worker 0 (process 100) hangs in tick 70 while it ran agent 2 (buyer); "
-        "the simulation stands at the end of tick 0",
-    )
-
-
-def test_a_worker_that_dies_while_nothing_runs_fails_the_simulation():
-    sim = created(workers=2)
-    (release,) = sim.worker_lost(0, Loss("worker", "ended with exit status 1", 100), 5.0)
-    assert release == ReleaseWorkers(kill=True)
-    assert sim.info(5.0).error.message == (
-        "worker 0 (process 100) ended with exit status 1 while nothing ran; "
-        "the simulation stands at the end of tick 0"
-    )
-
-
-def test_workers_are_overdue_when_the_deadline_of_their_round_is_over():
-    sim = opened(workers=2, ticks=9)
-    sim.handle(1, stepped(1, 1), [], 10.0)
-    assert (sim.overdue(30.0), sim.overdue(30.5)) == ([], [0])
-    assert sim.next_time() == min(30.0, 25.0)
-
-
-def test_a_refused_order_is_an_internal_fault():
-    sim = opened(workers=2, ticks=9)
-    refused = Refused(worker=0, epoch=EPOCH, tick=-1, reason="Step before Load")
-    reply, release = all_answer(sim, refused, stepped(1, 1))
-    assert reply.reply.simulation.error.message == (
-        "internal error in tick 1: worker 0 refused an order: Step before Load"
-    )
-    assert release == ReleaseWorkers(kill=True)
-
-
-def test_an_until_that_the_workers_refuse_is_the_callers_error_and_changes_nothing():
-    sim = opened(workers=2, ticks=9, until="prize > 3")
-    refusals = [Refused(worker=w, epoch=EPOCH, reason="until: no metric prize") for w in (0, 1)]
-    assert all_answer(sim, *refusals) == [
-        ReplyTo(RUN_TICKET, Failed(kind="UsageError", message="until: no metric prize"))
-    ]
-    assert (sim.phase, sim.tick) == (Phase.READY, 0)
-
-
-def test_answers_out_of_place_and_unreadable_rows_are_refused_and_change_nothing():
-    sim = opened(workers=2, ticks=9, metrics=True)
-    before = sim.info(0.0)
-    bad = [
-        stepped(0, 0),
-        stepped(0, 2),
-        stepped(0, 1, epoch=EPOCH - 1),
-        Dumped(worker=0, epoch=EPOCH, tick=1),
-        stepped(0, 1, out=[1]),
-        stepped(0, 1, rows=b"\xc1"),
-        stepped(0, 1, logs=pack([("x",)])),
-        stepped(1, 1, rows=pack([(0, {"price": 1})])),
-    ]
-    effects = all_answer(sim, *bad)
-    assert [type(e) for e in effects] == [RefuseAnswer] * len(bad)
-    assert sim.info(0.0) == before
-    assert len(all_answer(sim, stepped(0, 1), stepped(1, 1))) == 2
-
-
 # --- grants --------------------------------------------------------------------------------------
 
 
@@ -494,158 +345,3 @@ def test_a_model_that_stopped_by_itself_is_not_run_on():
     assert (info.phase, info.stopped, info.stopped_by) == ("ended", "stop", "price == 0")
     (again,) = sim.run(9, RunSimulation(sim=sim.name, ticks=5), 0.0)
     assert again == ReplyTo(9, SimulationReply(simulation=info))
-
-
-# --- clients that wait ---------------------------------------------------------------------------
-
-
-def test_a_run_is_answered_after_its_wait_and_goes_on():
-    sim = created(workers=2)
-    sim.run(RUN_TICKET, RunSimulation(sim=sim.name, ticks=9, wait_s=2.0), 1.0)
-    assert sim.next_time() == 3.0
-    assert sim.expire(2.9) == []
-    (reply,) = sim.expire(3.0)
-    info = reply.reply.simulation
-    assert (reply.ticket, info.phase, info.target, info.elapsed_s) == (
-        RUN_TICKET,
-        "running",
-        9,
-        2.0,
-    )
-    assert len(all_answer(sim, stepped(0, 1), stepped(1, 1))) == 2
-
-
-def test_a_run_that_nobody_waits_for_is_answered_at_once():
-    sim = created(workers=1)
-    step, reply = sim.run(RUN_TICKET, RunSimulation(sim=sim.name, ticks=9, wait_s=0.0), 1.0)
-    assert step == SendOrder(0, step_order(1, 9))
-    assert reply.reply.simulation.phase == "running"
-
-
-def test_everybody_who_waits_is_answered_when_the_run_ends():
-    sim = opened(workers=1, ticks=9)
-    assert sim.wait(11, 5.0, 0.0)
-    assert sim.wait(12, 0.0, 0.0) is False
-    for answer, blobs in dumped(all_answer(sim, stepped(0, 9)), 9):
-        effects = sim.handle(0, answer, blobs, 0.0)
-    assert [e.ticket for e in effects] == [RUN_TICKET, 11]
-    assert sim.wait(13, 5.0, 0.0) is False, "nothing to wait for any more"
-
-
-def test_cancel_ends_the_run_at_the_next_closed_tick():
-    sim = opened(workers=2, ticks=9)
-    assert sim.cancel(20, 0.0) == []
-    effects = all_answer(sim, stepped(0, 1), stepped(1, 1))
-    for answer, blobs in dumped(effects, 1):
-        effects = sim.handle(answer.worker, answer, blobs, 0.0)
-    assert [e.ticket for e in effects] == [RUN_TICKET, 20]
-    info = effects[0].reply.simulation
-    assert (info.phase, info.tick, info.stopped) == ("ready", 1, "interrupted")
-
-
-def test_cancel_of_a_simulation_at_rest_is_answered_at_once():
-    sim = created(workers=1)
-    (reply,) = sim.cancel(20, 0.0)
-    assert (reply.ticket, reply.reply.simulation.phase) == (20, "ready")
-
-
-def test_a_run_of_a_running_simulation_is_refused():
-    sim = opened(workers=1, ticks=9)
-    with pytest.raises(UsageError) as caught:
-        sim.run(9, RunSimulation(sim=sim.name), 0.0)
-    assert str(caught.value) == (
-        "market-1 is running (tick 0); a run can be opened only when it stands still"
-    )
-
-
-def test_removing_a_busy_simulation_ends_its_workers_and_answers_who_waits():
-    sim = opened(workers=2, ticks=9)
-    gone = Failed(kind="UnknownSimulation", message="market-1 was removed meanwhile")
-    assert sim.remove(0.0) == [ReplyTo(RUN_TICKET, gone), ReleaseWorkers(kill=True), Forget()]
-
-
-def test_removing_a_simulation_at_rest_gives_its_workers_back():
-    assert created(workers=2).remove(0.0) == [ReleaseWorkers(kill=False), Forget()]
-
-
-# --- queries -------------------------------------------------------------------------------------
-
-QUERY = QueryAgents(sim="market-1", agent_type="buyer", fields=["self.cash"])
-
-
-def query_order(tick, **fields):
-    return Query(epoch=EPOCH, tick=tick, agent_type="buyer", fields=["self.cash"], **fields)
-
-
-def test_a_query_is_mapped_on_every_worker_and_reduced_on_the_first():
-    sim = created(workers=2)
-    order = query_order(0)
-    assert sim.query(30, QUERY, 0.0) == [SendOrder(w, order, []) for w in (0, 1)]
-    sim.handle(1, Queried(worker=1, epoch=EPOCH, tick=0), [b"one"], 0.0)
-    assert sim.handle(0, Queried(worker=0, epoch=EPOCH, tick=0), [b"zero"], 0.0) == [
-        SendOrder(0, Combine(epoch=EPOCH, tick=0, query=order, partials=[b"zero", b"one"]))
-    ]
-    combined = Combined(
-        worker=0, epoch=EPOCH, tick=0, columns=["cash"], rows=pack([[1.5], [None]]), total=7
-    )
-    assert all_answer(sim, combined) == [
-        ReplyTo(30, Table(columns=["cash"], rows=[[1.5], [None]], total=7, tick=0))
-    ]
-
-
-def test_a_query_during_a_run_is_answered_between_ticks_and_takes_the_mail_along():
-    sim = opened(workers=2, ticks=9)
-    assert sim.query(30, QUERY, 0.0) == []
-    sim.handle(0, stepped(0, 1, out=[1]), [b"mail"], 0.0)
-    assert sim.handle(1, stepped(1, 1), [], 0.0) == [
-        SendOrder(0, query_order(1), []),
-        SendOrder(1, query_order(1, sources=[0]), [b"mail"]),
-    ]
-    all_answer(sim, *(Queried(worker=w, epoch=EPOCH, tick=1) for w in (0, 1)))
-    reply, *steps = all_answer(sim, Combined(worker=0, epoch=EPOCH, tick=1, rows=pack([])))
-    assert reply.ticket == 30
-    assert steps == [SendOrder(w, step_order(2)) for w in (0, 1)]
-
-
-def test_an_expression_that_the_workers_refuse_is_the_callers_error():
-    sim = created(workers=1)
-    sim.query(30, QUERY, 0.0)
-    assert all_answer(sim, Refused(worker=0, epoch=EPOCH, reason="fields: no")) == [
-        ReplyTo(30, Failed(kind="UsageError", message="fields: no"))
-    ]
-    sim.query(31, QUERY, 0.0)
-    fault = Fault("metric", "self.cash is nil", hint="say which")
-    assert all_answer(sim, Queried(worker=0, epoch=EPOCH, tick=0, fault=fault)) == [
-        ReplyTo(
-            31, Failed(kind="UsageError", message="self.cash is nil", hint="say which", fault=fault)
-        )
-    ]
-
-
-def test_a_run_opened_during_a_query_begins_after_it():
-    sim = created(workers=1)
-    sim.query(30, QUERY, 0.0)
-    assert sim.run(RUN_TICKET, RunSimulation(sim=sim.name, ticks=5), 0.0) == []
-    refused = Refused(worker=0, epoch=EPOCH, reason="no")
-    assert [type(e) for e in all_answer(sim, refused)] == [ReplyTo, SendOrder]
-
-
-def test_queries_that_wait_are_answered_when_the_simulation_fails():
-    sim = opened(workers=2, ticks=9)
-    sim.query(30, QUERY, 0.0)
-    effects = sim.worker_lost(0, Loss("worker", "ended", 100), 0.0)
-    assert [(e.ticket, e.reply.__class__) for e in replies(effects)] == [
-        (30, Failed),
-        (RUN_TICKET, SimulationReply),
-    ]
-
-
-def test_a_type_or_metric_that_is_not_there_is_refused_with_those_that_are():
-    sim = created(workers=1)
-    with pytest.raises(UsageError) as caught:
-        sim.query(30, QueryAgents(sim=sim.name, agent_type="bank"), 0.0)
-    assert (str(caught.value), caught.value.hint) == (
-        "market-1 has no agent type 'bank'", "one of: buyer, seller",
-    )  # fmt: skip
-    with pytest.raises(UsageError, match="market-1 has no metric 'gdp'"):
-        sim.metrics(QueryMetrics(sim=sim.name, names=["gdp"]))

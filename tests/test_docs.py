@@ -243,6 +243,14 @@ def test_the_protocol_page_lists_every_record_with_its_fields(name: str):
     assert shown == tables()[name]
 
 
+def test_the_architecture_page_names_every_module():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    folders = ("runtime", "runtime/core", "workers", "mcp_gateway")
+    modules = [path.name for folder in folders for path in sorted((ROOT / folder).glob("[!_]*.py"))]
+    kernel = [f"`{path.stem}`" for path in sorted((ROOT / "workers" / "kernel").glob("*.lua"))]
+    assert [name for name in [*modules, *kernel] if not re.search(rf"(?<!\w){name}", page)] == []
+
+
 def test_the_architecture_page_draws_the_lifecycle_that_is_in_the_code():
     assert between_markers("architecture.md", "lifecycle") == f"```mermaid\n{diagram()}\n```\n"
 

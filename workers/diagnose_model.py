@@ -139,6 +139,12 @@ def _type_name(
     return False
 
 
+def _cure_of_unsent(kind: str, like: str | None) -> str:
+    if kind in ("init", "step"):
+        return f"what the runtime calls itself stands without on: function {kind}(self)"
+    return f"did you mean '{like}'?" if like else "send it, or remove the handler"
+
+
 def _nobody_sends(files: list[AgentFile]) -> None:
     """Only where every kind sent is known."""
     if not all(file.whole for file in files):
@@ -154,7 +160,7 @@ def _nobody_sends(files: list[AgentFile]) -> None:
                 like = nearest(kind, sent_kinds - set(file.handlers))
                 file.warning(
                     node, "unsent", f"no agent sends messages of kind '{kind}'",
-                    f"did you mean '{like}'?" if like else "send it, or remove the handler",
+                    _cure_of_unsent(kind, like),
                 )  # fmt: skip
 
 

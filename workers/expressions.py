@@ -36,6 +36,7 @@ from workers.syntax import (
 )
 
 _PREFIX: Final = "return "
+_QUESTIONS: Final = ("stop", "until", "invariant")
 
 
 class AggregateCode(TypedDict):
@@ -117,6 +118,7 @@ class _Compiler:
         self.outer = Edits(tree.text)
         lower_operators(tree, self.outer, tree.nodes)
         self._visit(body, self.rules)
+        self._is_a_question(body)
         if self.context == "aggregate" and not self.aggregates:
             self.node(body, "there is no aggregate in it", f"write one of {listing(AGGREGATES)}")
         if self.failed:
@@ -153,6 +155,20 @@ class _Compiler:
             self.fail(*span, "syntax", f"syntax error: {reason}", "write one Lua expression")
         return None
 
+    def _is_a_question(self, body: Node) -> None:
+        """A bare number holds always: 0 is true in Lua, and a metric that is true or false is 1 or 0."""
+        if self.failed or self.context not in _QUESTIONS:
+            return
+        said = self.tree.slice(body)
+        bare = body.type == "number" or (body.type == "identifier" and said in self.metrics)
+        if bare or (body.type == "function_call" and self.outer_is_aggregate(body)):
+            self.node(body, f"{said} is a number, which counts as true", f"compare it: {said} > 0")
+
+    def outer_is_aggregate(self, node: Node) -> bool:
+        """Whether the whole expression is one aggregate."""
+        callee = node.children[0]
+        return callee.type == "identifier" and self.tree.slice(callee) in AGGREGATES
+
     def _visit(self, node: Node, rules: Rules) -> None:
         kind = node.type
         if kind == "identifier":
@@ -182,17 +198,23 @@ class _Compiler:
         if name in EXPRESSION_NAMES or (name in self.metrics and rules.metrics):
             return
         if name in self.metrics:
+            own = f"an agent's field is self.{name}; " if "self" in rules.names else ""
             self.node(
                 node,
                 f"{name} is a metric; metrics can be read in stop, until and invariants only",
-                "write its expression here",
+                f"{own}for the metric, write its expression here",
             )
         elif name == "env":
             self.node(node, "this model has no environment", "environments come in a later version")
         elif name in ONLY:
             self.node(node, ONLY[name])
         elif name in AGGREGATES and rules.aggregates:
-            self.node(node, f"{name} is an aggregate and must be called", f"write {form(name)}")
+            shape = form(name).replace("type, ", "").replace("type", "")
+            self.node(
+                node,
+                f"{name} is an aggregate and must be called",
+                f"write {shape if self.agent_type else form(name)}",
+            )
         else:
             self._unknown(node, name, rules)
 
@@ -251,6 +273,14 @@ class _Compiler:
                 return
             if name in self.parameters or name in ("tick", "self", "msg", "i"):
                 self.node(node, f"{name} is a value here, not a function", f"write {name}")
+                return
+            if rules.aggregates and name not in EXPRESSION_NAMES and name not in ONLY:
+                like = nearest(name, AGGREGATES | EXPRESSION_NAMES)
+                self.node(
+                    callee,
+                    f"there is no function '{name}'",
+                    f"did you mean {like}?" if like else f"aggregates: {listing(AGGREGATES)}",
+                )
                 return
         for child in node.children:
             self._visit(child, rules)

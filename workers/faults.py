@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
+
 from runtime.protocol import Fault, ModelSpec
 
 _HINTS: Final = {
@@ -29,6 +31,10 @@ _TEXT_HINTS: Final = (
     (
         "attempt to perform arithmetic",
         "one operand has no number: set the field in init, or use (x or 0)",
+    ),
+    (
+        "with nil",
+        "one side is nil here: set the field in init, or use (x or 0)",
     ),
     ("attempt to compare", "both sides must be of one type: convert with tonumber or tostring"),
     ("attempt to concatenate", "wrap the value in tostring(...)"),
@@ -77,6 +83,19 @@ def fault_from(caught: dict[str, Any], model: ModelSpec) -> Fault:
     excerpt = _excerpt(model, fault.file, fault.line)
     hint = _hint(fault)
     return Fault(**{**values, "excerpt": excerpt, "hint": hint})
+
+
+def of_query(fault: Fault | None) -> Fault | None:
+    """A query's fault names the part of the query and the agent: nothing of the model is broken."""
+    if fault is None or fault.kind != "metric":
+        return fault
+    where = f"{fault.handler}: " if fault.handler else ""
+    who = f"for agent {fault.agent}: " if fault.agent else ""
+    hint = fault.hint
+    if "nil" in fault.message:
+        hint = "not every agent has the field: write (self.x or 0), or select self.x ~= nil; "
+        hint += "fields left out show what agents have"
+    return msgspec.structs.replace(fault, message=f"{where}{who}{fault.message}", hint=hint)
 
 
 def _excerpt(model: ModelSpec, file: str | None, line: int | None) -> str | None:

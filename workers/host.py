@@ -300,7 +300,7 @@ class Host:
         result: Any = (None, b"")
         if fault is None:
             result = self._call("query", packed)
-            fault = self._head(result).fault
+            fault = faults.of_query(self._head(result).fault)
         answer = p.Queried(worker=self.worker, epoch=self.epoch, tick=order.tick, fault=fault)
         return answer, [] if fault is not None else [result[1]]
 
@@ -309,7 +309,7 @@ class Host:
         answer = p.Combined(worker=self.worker, epoch=self.epoch, tick=order.tick, fault=fault)
         if fault is None:
             result = self._call("combine", packed, *order.partials)
-            fault = self._head(result).fault
+            fault = faults.of_query(self._head(result).fault)
             if fault is None:
                 columns, rows, total = msgpack.unpackb(result[1], strict_map_key=False)
                 return msgspec.structs.replace(

@@ -48,11 +48,15 @@ async def run(call: Call, args: Arguments) -> str:
         base = await anyio.to_thread.run_sync(_base, call, args)
         files = changed(base, args.files, args.edits)
     except (StoreError, BadEdit) as error:
-        raise Refusal(f"model_write: {error}\nNothing was changed.") from None
+        raise Refusal(f"model_write: {_with_place(str(error), args)}\nNothing was changed.") from None
     checked = await call.ask(
         CheckModel(name=args.model, files=program(files), dry_ticks=DRY_TICKS), ModelChecked
     )
-    number = await _kept(call, args.model, files, good=checked.ok)
+    if _nothing_given(args):
+        stored = call.catalogue.stored(args.model)
+        number = stored.newest.number if stored else 0
+    else:
+        number = await _kept(call, args.model, files, good=checked.ok)
     if not checked.ok:
         raise Refusal(_faulty(call, args.model, number, checked))
     return fit(
@@ -67,11 +71,11 @@ def _base(call: Call, args: Arguments) -> Mapping[str, str]:
     """The files that the change applies to."""
     check_name(args.model)
     catalogue = call.catalogue
-    if not (args.files or args.edits or args.source):
+    stored = catalogue.stored(args.model)
+    if stored is None and _nothing_given(args):
         raise BadEdit(
             "give files, edits or from. guide(topic='model') shows how a model is written"
         )
-    stored = catalogue.stored(args.model)
     if stored is None and args.model in catalogue.library:
         raise StoreError(
             f"{args.model} is a library model and stays as it is; copy it:"
@@ -86,6 +90,19 @@ def _base(call: Call, args: Arguments) -> Mapping[str, str]:
     if args.source:
         return catalogue.runnable(args.model).files
     return stored.newest.files
+
+
+def _nothing_given(args: Arguments) -> bool:
+    """Only the model's name: its newest revision is checked again, and nothing written."""
+    return not (args.files or args.edits or args.source)
+
+
+def _with_place(said: str, args: Arguments) -> str:
+    """Where the text is to be seen that an edit did not find."""
+    if not said.endswith("Nothing in it is close"):
+        return said
+    file = next((edit.file for edit in args.edits if f"of {edit.file}:" in said), "FILE")
+    return f"{said}; guide(topic='models/{args.source or args.model}/{file}') shows it"
 
 
 async def _kept(call: Call, model: str, files: Mapping[str, str], *, good: bool) -> int:
@@ -161,7 +178,7 @@ TOOL = Tool(
     description=(
         "Write or change a model (model.toml and agents/*.lua); it is checked and tried for a few"
         " ticks. What checks becomes the last good revision; what does not stays a draft that the"
-        " next edits apply to. guide(topic='model') shows how to write one."
+        " next edits apply to; model alone checks that again. guide(topic='model') shows how to write one."
     ),
     arguments=Arguments,
     run=run,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, Literal
 
@@ -90,6 +91,10 @@ def _check_fitting(args: Arguments) -> None:
 
 
 async def _agents(call: Call, args: Arguments) -> str:
+    if re.search(r"\s(asc|desc)$", args.order.rstrip(), re.IGNORECASE):
+        raise Refusal(
+            f"query: order is one expression, not {args.order!r}; descending=true turns it round"
+        )
     agent_type = args.type or await _only_type(call, args.sim)
     reply = await call.ask(
         QueryAgents(
@@ -126,7 +131,8 @@ async def _only_type(call: Call, sim: str) -> str:
     info = await look(call, sim)
     if len(info.agents) == 1:
         return next(iter(info.agents))
-    raise Refusal(f"query: agents need type. Agent types of {sim}: {', '.join(info.agents)}")
+    raise Refusal(f"query: agents need type. Agent types of {sim}: {', '.join(info.agents)}."
+        f' Next: query(sim="{sim}", type="{next(iter(info.agents), "…")}")')
 
 
 async def _metrics(call: Call, args: Arguments) -> str:

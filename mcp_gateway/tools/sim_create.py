@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from mcp_gateway import report
 from mcp_gateway.store import StoreError
 from mcp_gateway.tool import Call, Refusal, Tool
+from mcp_gateway.tools.waiting import next_call
 from runtime.commands import CreateSimulation, SimulationReply
 from runtime.protocol import Scalar
 
@@ -42,7 +43,7 @@ async def run(call: Call, args: Arguments) -> str:
             workers=args.workers,
         ),
         SimulationReply,
-        f"guide(topic='models/{source.name}') shows the model and its parameters",
+        f"sim_create with other parameters; guide(topic='models/{source.name}') shows them",
     )
     info = reply.simulation
     if report.broken(info):
@@ -53,7 +54,8 @@ async def run(call: Call, args: Arguments) -> str:
             f". Its draft, revision {source.draft}, does not check and is not in it:"
             f" model_write(model={source.name!r}, edits=[…]) mends it"
         )
-    text = report.simulation(info, f'sim_run(sim="{info.sim}", ticks=100)')
+    following = f'sim_run(sim="{info.sim}", ticks=100)'
+    text = report.simulation(info, next_call(info) if report.over(info) else following)
     return f"{said}\n{text}"
 
 

@@ -35,8 +35,18 @@ def next_call(info: SimulationInfo) -> str:
             f' status(sim="{info.sim}", cancel=true) ends it and keeps the ticks done'
         )
     if report.broken(info):
+        if info.stopped == "invariant":
+            return (
+                f'query(sim="{info.sim}", type=…) shows the agents as they stand, what="log" what'
+                " they logged; then mend the model with model_write, sim_create and run again"
+            )
         return (
             f"mend the model with model_write, then sim_create and run again;"
             f' query(sim="{info.sim}", what="log") shows what agents logged'
+        )
+    if report.over(info):
+        return (
+            f'query(sim="{info.sim}", what="agents"|"metrics"|"log", …); it runs no further:'
+            f' sim_create(model="{info.model}", …) with another seed or other parameters'
         )
     return f'query(sim="{info.sim}", what="agents"|"metrics"|"log", …); sim_run goes on'

@@ -165,6 +165,7 @@ end
 
 local Sink = buffer.Sink
 local put_num, put_str, put_null, put_bool = Sink.num, Sink.str, Sink.null, Sink.bool
+local put_i32s = Sink.i32s
 local put_array, put_map, put_reference, put_raw, put_u32, put_f64s =
   Sink.array, Sink.map, Sink.reference, Sink.raw, Sink.u32, Sink.f64s
 
@@ -315,7 +316,7 @@ end
 
 local malformed, read_u16, read_u32, read_text, read_f64 =
   buffer.malformed, buffer.read_u16_be, buffer.read_u32_be, buffer.read_text, buffer.read_f64
-local read_f64s, read_u32_le = buffer.read_f64s, buffer.read_u32
+local read_f64s, read_i32s, read_u32_le = buffer.read_f64s, buffer.read_i32s, buffer.read_u32
 
 M.read_u32, M.read_i32s, M.read_f64s = buffer.read_u32, buffer.read_i32s, buffer.read_f64s
 
@@ -442,23 +443,52 @@ function M.decode(s, pos) return read(s, pos or 1, 0, nil) end
 function M.decode_state(s, pos) return read(s, pos or 1, 0, {}) end
 
 -- Columns --------------------------------------------------------------------------------------------------
--- A block: tag, count (u32), and either 'd' and the doubles, or 'm' and canonical values one after another.
+-- A block: tag, count (u32), and by tag: 'c' one double that all are; 'i' int32s; 'd' doubles; 'm' canonical
+-- values one after another. The first that fits: what crosses to another worker is mostly counts and ids.
 
-local TAG_D, TAG_M = 100, 109
+local TAG_C, TAG_I, TAG_D, TAG_M = 99, 105, 100, 109
+local MAX_ALIKE = 134217728 -- a count that no bytes stand for
+
+local is_i32
+if deps.vm == "luajit" then
+  local tobit = deps.bit.tobit
+  function is_i32(x) return tobit(x) == x and (x ~= 0 or 1 / x > 0) end
+else
+  function is_i32(x) return x % 1 == 0 and x >= -2147483648 and x < 2147483648 and (x ~= 0 or 1 / x > 0) end
+end
+
+local whole_numbers, whole_room = buffer.i32(0), 0
 
 -- t[from .. from + n - 1], nils allowed.
 function M.column(w, t, from, n)
+  local first = t[from]
+  local alike, whole = n > 0, true
   for i = from, from + n - 1 do
-    if type(t[i]) ~= "number" then
+    local x = t[i]
+    if type(x) ~= "number" then
       put_raw(w, "m")
       put_u32(w, n)
       for k = from, from + n - 1 do w:value(t[k], "body") end
       return
     end
+    if x ~= first then alike = false end
+    if whole and not is_i32(x) then whole = false end
   end
-  put_raw(w, "d")
-  put_u32(w, n)
-  put_f64s(w, t, from, n)
+  if alike and (whole or first ~= 0) then
+    put_raw(w, "c")
+    put_u32(w, n)
+    put_f64s(w, t, from, 1)
+  elseif whole then
+    if n > whole_room then whole_numbers, whole_room = buffer.i32(n * 2), n * 2 end
+    for i = 0, n - 1 do whole_numbers[i] = t[from + i] end
+    put_raw(w, "i")
+    put_u32(w, n)
+    put_i32s(w, whole_numbers, 0, n)
+  else
+    put_raw(w, "d")
+    put_u32(w, n)
+    put_f64s(w, t, from, n)
+  end
 end
 
 local gathered = {}
@@ -478,10 +508,24 @@ end
 -- Fills t[at ..] -> position after the block, number of values.
 function M.read_column(s, pos, t, at)
   local tag = byte(s, pos)
-  if tag ~= TAG_D and tag ~= TAG_M then malformed(pos, "not a column") end
   local n
   n, pos = read_u32_le(s, pos + 1)
   if tag == TAG_D then return read_f64s(s, pos, t, at, n), n end
+  if tag == TAG_I then
+    if n * 4 > #s - pos + 1 then malformed(pos, "a column of " .. n .. " does not fit") end
+    if n > whole_room then whole_numbers, whole_room = buffer.i32(n * 2), n * 2 end
+    pos = read_i32s(s, pos, whole_numbers, 0, n)
+    for i = 0, n - 1 do t[at + i] = whole_numbers[i] end
+    return pos, n
+  end
+  if tag == TAG_C then
+    if n > MAX_ALIKE then malformed(pos, "a column of " .. n .. " is too long") end
+    pos = read_f64s(s, pos, t, at, 1)
+    local x = t[at]
+    for i = at + 1, at + n - 1 do t[i] = x end
+    return pos, n
+  end
+  if tag ~= TAG_M then malformed(pos, "not a column") end
   if n > #s - pos + 1 then malformed(pos, "a column of " .. n .. " does not fit") end
   for i = at, at + n - 1 do
     t[i], pos = read(s, pos, 0, nil)

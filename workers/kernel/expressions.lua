@@ -4,7 +4,7 @@
 
 local D = ...
 local codec, aggregate = D.codec, D.aggregate
-local concat, format = table.concat, string.format
+local concat, format, find = table.concat, string.format, string.find
 local pcall, error, type, setmetatable = pcall, error, type, setmetatable
 
 local M = {}
@@ -305,18 +305,27 @@ function M.new(world, env, rt)
   end
 
   -- Whether invariant, stop or until holds; `unless` when it cannot be said in this tick, because it reads
-  -- a metric that `every` leaves out now.
+  -- a metric that `every` leaves out now. Stop and until cannot be said either where they compare or
+  -- reckon with nothing: the mean of nobody, a record of which there is no sample yet.
   local left_out, read_left_out = {}, false
   setmetatable(env, {__index = function(_, name)
     if left_out[name] then read_left_out = true end
     return nil
   end})
 
+  local function about_nothing(message)
+    return type(message) == "string" and find(message, "^expression:") and find(message, "nil", 1, true)
+      and (find(message, "attempt to compare", 1, true) or find(message, "attempt to perform arithmetic", 1, true))
+  end
+
   local function holds(e, partials, unless)
     read_left_out = false
     local ok, v = pcall(evaluate, e, partials)
     if read_left_out then return unless end
-    if not ok then error(v, 0) end
+    if not ok then
+      if e.role ~= "invariant" and about_nothing(v) then return unless end
+      error(v, 0)
+    end
     return v
   end
 

@@ -80,13 +80,15 @@ local function each_match(world, q, visit)
   local where = compile(world, "where", q.where)
   local Q, fuel = world.rt.Q, world.fuel
   local from, to = roster.base[k] + 1, roster.base[k] + roster.count[k]
-  world.expression = {name = "query", line = nil}
+  local part = {name = "where", line = nil}
+  world.expression = part
   world.expression_index = 0
   for slot = from, to do
     local self = roster.selves[slot]
     world.expression_slot = slot
     Q.n = fuel
-    if not where or where(self) then visit(self, roster.ids[slot]) end
+    part.name = "where"
+    if not where or where(self) then visit(self, roster.ids[slot], part) end
   end
   world.expression_slot = 0
   world.expression = nil
@@ -99,7 +101,8 @@ local function grouped(world, q)
     specs[j] = {op = a.op, q = a.q, value = compile(world, a.name, a.value), condition = compile(world, a.name, a.condition)}
   end
   local groups, keys = {}, {}
-  each_match(world, q, function(self)
+  each_match(world, q, function(self, _, part)
+    part.name = "group"
     local key = key_of and plain(key_of(self))
     if key == 0 then key = 0 end          -- one group with -0, whichever comes first
     local index = index_of(key)
@@ -123,7 +126,7 @@ local function grouped(world, q)
       elseif not a.condition or a.condition(self) then
         local v = a.value(self)
         if type(v) ~= "number" then
-          error(q.aggregates[j].name .. " gives " .. (v == nil and "nil" or "a " .. type(v)) .. " for this agent, where a number is needed", 0)
+          error("gives " .. (v == nil and "nil" or "a " .. type(v)) .. ", where a number is needed", 0)
         end
         aggregate.add(state, v)
       end
@@ -151,7 +154,8 @@ local function listed(world, q)
   local fields = {}
   for j, f in ipairs(q.fields) do fields[j] = compile(world, f.name, f.code) end
   local found = {}
-  each_match(world, q, function(self, id)
+  each_match(world, q, function(self, id, part)
+    part.name = "order"
     local key = nil
     if order then key = plain(order(self)) end
     found[#found + 1] = {key = key, rank = id, self = self}
