@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bench.sources import LIBRARY, OWN, read_files
 from runtime import protocol as p
+from runtime.core.placement import initial_placement, shard_size_for, shards_for
 from runtime.model import apply_parameters, read_model
 from workers.host import Host
 
@@ -76,8 +77,8 @@ class Kernel:
         if model is None:
             raise RuntimeError(f"{folder}: {findings}")
         parameters, _ = apply_parameters(model, {parameter: agents})
-        size = min(1024, max(1, agents // 64))
-        shards = -(-agents // size)
+        size = shard_size_for(agents)
+        placement = initial_placement(shards_for(agents + 1, size), workers)
         self.tick = 0
         self.shares = [
             Share(
@@ -90,7 +91,7 @@ class Kernel:
                     seed=1,
                     counts=[agents],
                     shard_size=size,
-                    placement=[shard * workers // shards for shard in range(shards)],
+                    placement=placement,
                     vm=vm,
                 )
             )

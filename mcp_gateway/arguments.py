@@ -122,7 +122,10 @@ def parse(tool: str, arguments: type[A], given: Mapping[str, Any]) -> A:
             strict=False,
         )
     except msgspec.ValidationError:
-        raise BadArguments(_worded(tool, str(first), values)) from None
+        said = _worded(tool, str(first), values)
+        if "field" in said:
+            said += _fields_of(fields, said)
+        raise BadArguments(said) from None
 
 
 def _check_choices(
@@ -138,6 +141,15 @@ def _check_choices(
                 f"{tool}: {name} must be one of {', '.join(map(json.dumps, choices))},"
                 f" got {_value_at(name, values)}{guess}"
             )
+
+
+def _fields_of(fields: Mapping[str, structs.FieldInfo], said: str) -> str:
+    """The fields that an entry of a list has, where ``said`` speaks of such an entry."""
+    for name, field in fields.items():
+        for part in get_args(field.type):
+            if f": {name}[" in said and isinstance(part, type) and issubclass(part, Struct):
+                return f". An entry has: {', '.join(part.__struct_fields__)}"
+    return ""
 
 
 def _unpacked(value: Any) -> Any:

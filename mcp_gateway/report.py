@@ -49,7 +49,9 @@ def simulation(info: SimulationInfo, next_call: str = "") -> str:
     if info.digest:
         tail.append(f"digest: {info.digest} (equal digests mean equal runs)")
     if info.log_lines:
-        tail.append(f'log: {info.log_lines} lines; query(sim="{info.sim}", what="log")')
+        tail.append(
+            f'log: {info.log_lines} line{"s"[info.log_lines == 1 :]}; query(sim="{info.sim}", what="log")'
+        )
     if next_call:
         tail.append(f"Next: {next_call}")
     return fit(head, body, lambda n: _metrics_left_out(info, n), tail)

@@ -110,18 +110,20 @@ def marked(one: Diagnostic) -> str:
     return line[carets.index("^") : carets.rindex("^") + 1]
 
 
-TOML = (
+TWO_TYPES = (
     'name = "m"\n[parameters]\nrate = 0.3\n'
     "[agents.a]\ncount = 3\nstate = { cash = 5 }\n"
     '[agents.b]\ncount = 1\nname = "bank"\n'
 )
-B = "function on.deposit(self, msg) self.x = msg.x end\nfunction step(self) send(1, 'ping') end\n"
+BANK = (
+    "function on.deposit(self, msg) self.x = msg.x end\nfunction step(self) send(1, 'ping') end\n"
+)
 PING = "function on.ping(self, msg, from) end\n"
 
 
 def in_step(body: str, vm: str = "luajit21") -> list[Diagnostic]:
     """Findings of a body of step, which stands on line 2 of agents/a.lua."""
-    found = check(TOML, vm, a=f"function step(self)\n{body}\nend\n{PING}", b=B)
+    found = check(TWO_TYPES, vm, a=f"function step(self)\n{body}\nend\n{PING}", b=BANK)
     return [one for one in found if one.code != "unsent"]
 
 

@@ -14,6 +14,7 @@ import msgpack
 import msgspec
 
 from runtime import protocol as p
+from runtime.core.placement import initial_placement, shard_size_for, shards_for
 from workers.host import Host
 
 STACK = 256 * 1024 * 1024
@@ -102,14 +103,12 @@ class Shares:
         self.parameters = dict(parameters or {q.name: q.default for q in spec.parameters})
         self.workers = workers
         agents = sum(counts)
-        self.shard_size = min(1024, max(1, -(-agents // 64)))
-        shards = -(-agents // self.shard_size)
+        self.shard_size = shard_size_for(agents)
         self.next_id = agents + 1
         self.tick = -1
         if dump:
             self.tick, self.next_id = dump[0], dump[1]
-            shards = -(-(self.next_id - 1) // self.shard_size)
-        self.placement = [s * workers // shards for s in range(shards)]
+        self.placement = initial_placement(shards_for(self.next_id, self.shard_size), workers)
         self.rows: list[tuple[int, dict[str, float | None]]] = []
         self.logs: list[list[Any]] = []
         self.fault: p.Fault | None = None
@@ -161,7 +160,7 @@ class Shares:
 
     def _grow(self, spawned: int) -> list[int]:
         self.next_id += spawned
-        shards = -(-(self.next_id - 1) // self.shard_size)
+        shards = shards_for(self.next_id, self.shard_size)
         new = [s % self.workers for s in range(len(self.placement), shards)]
         self.placement += new
         return new

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from frontend_env import ONE_TYPE, PING, TOML, B, check, in_step, marked, said
+from frontend_env import BANK, ONE_TYPE, PING, TWO_TYPES, check, in_step, marked, said
 
 
 @pytest.mark.parametrize(
@@ -372,7 +372,7 @@ def test_handlers_pass_where_not_every_kind_sent_is_known(sender: str) -> None:
     ],
 )
 def test_an_init_that_overwrites_a_given_field_is_a_warning(body: str, warned: bool) -> None:
-    found = check(TOML, a=f"function init(self)\n{body}\nend\n{PING}", b=B)
+    found = check(TWO_TYPES, a=f"function init(self)\n{body}\nend\n{PING}", b=BANK)
     assert [(one.severity, one.code, one.line) for one in found if one.code != "unsent"] == (
         [("warning", "overwritten", 2)] if warned else []
     )

@@ -16,6 +16,8 @@ from workers.lua import Kernel, LuaFault
 
 _MANY: Final = 2**31 - 1
 """Ids are int32."""
+_SHARD: Final = 1024
+"""Ids per shard of a dry run; any number does, since one worker hosts them all."""
 
 RunShare = Callable[[p.Load, int], p.Fault | None]
 """Hosts a share alone and runs it to the given tick; the fault that stopped it, if any."""
@@ -106,8 +108,6 @@ def _dry_run(order: p.Check, program: Program, counts: list[int], run: RunShare)
     if total > order.dry_agents:
         scaled = [max(1, n * order.dry_agents // total) if n else 0 for n in counts]
         model = msgspec.structs.replace(model, invariants=())
-    agents = sum(scaled)
-    size = min(1024, max(1, -(-agents // 64)))
     load = p.Load(
         epoch=order.epoch,
         worker=0,
@@ -116,8 +116,8 @@ def _dry_run(order: p.Check, program: Program, counts: list[int], run: RunShare)
         parameters=order.parameters,
         seed=1,
         counts=scaled,
-        shard_size=size,
-        placement=[0] * -(-agents // size),
+        shard_size=_SHARD,
+        placement=[0] * -(-sum(scaled) // _SHARD),
         memory_bytes=1 << 30,
         vm=order.vm,
     )

@@ -48,7 +48,9 @@ async def run(call: Call, args: Arguments) -> str:
         base = await anyio.to_thread.run_sync(_base, call, args)
         files = changed(base, args.files, args.edits)
     except (StoreError, BadEdit) as error:
-        raise Refusal(f"model_write: {_with_place(str(error), args)}\nNothing was changed.") from None
+        raise Refusal(
+            f"model_write: {_with_place(str(error), args)}\nNothing was changed."
+        ) from None
     checked = await call.ask(
         CheckModel(name=args.model, files=program(files), dry_ticks=DRY_TICKS), ModelChecked
     )

@@ -83,6 +83,12 @@ function K.arrive(source, from_newborns, bytes)
   world.mail.arrive(source, from_newborns and 2 or 1, bytes)
 end
 
+-- The collector lets garbage grow to the size of what lives; before the limit there is not room for that.
+local function collect_when_full()
+  local limit = world.memory_limit
+  if limit > 0 and collectgarbage("count") * 1024 > limit * 0.7 then collectgarbage("collect") end
+end
+
 local function run_one(tick)
   phase = 1
   turns.begin_tick(world, tick)
@@ -127,7 +133,7 @@ function K.run(first, last)
       population.end_of_tick(world)
       done = tick
       if result.ended then break end
-      if world.memory_limit > 0 and collectgarbage("count") * 1024 > world.memory_limit * 0.7 then collectgarbage("collect") end
+      collect_when_full()
     end
     return result
   end)
@@ -161,7 +167,7 @@ function K.step(tick)
       result.partials, result.fault = evaluated.bytes, evaluated.fault
     end
     population.end_of_tick(world)
-    if world.memory_limit > 0 and collectgarbage("count") * 1024 > world.memory_limit * 0.7 then collectgarbage("collect") end
+    collect_when_full()
     return result
   end))
 end

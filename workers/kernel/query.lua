@@ -117,6 +117,7 @@ local function grouped(world, q)
     end
     g.count = g.count + 1
     for j, a in ipairs(specs) do
+      part.name = q.aggregates[j].name
       local state = g.states[j]
       if a.op == "count" or a.op == "share" then
         if not a.condition or a.condition(self) then
