@@ -10,7 +10,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import Struct, structs
@@ -133,7 +133,8 @@ def _check_choices(
 ) -> None:
     """msgspec's own message does not say which texts would do."""
     for field in fields:
-        choices = get_args(field.type) if get_origin(field.type) is Literal else ()
+        kind = _bare(field.type)
+        choices = get_args(kind) if get_origin(kind) is Literal else ()
         name = field.encode_name
         if choices and name in values and values[name] not in choices:
             guess = did_you_mean(str(values[name]), choices)
@@ -146,10 +147,15 @@ def _check_choices(
 def _fields_of(fields: Mapping[str, structs.FieldInfo], said: str) -> str:
     """The fields that an entry of a list has, where ``said`` speaks of such an entry."""
     for name, field in fields.items():
-        for part in get_args(field.type):
+        for part in get_args(_bare(field.type)):
             if f": {name}[" in said and isinstance(part, type) and issubclass(part, Struct):
                 return f". An entry has: {', '.join(part.__struct_fields__)}"
     return ""
+
+
+def _bare(kind: Any) -> Any:
+    """A type without its description."""
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
 
 
 def _unpacked(value: Any) -> Any:

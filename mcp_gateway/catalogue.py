@@ -69,7 +69,8 @@ class Catalogue:
         if stored.good is None:
             raise StoreError(
                 f"model {name!r} has no revision that checks (draft: revision"
-                f" {stored.newest.number}); model_write(model={name!r}) says why, with edits=[…] it mends it"
+                f" {stored.newest.number}); model_write(model={name!r}) says why, and mends it with"
+                " edits=[…]"
             )
         draft = stored.draft.number if stored.draft else None
         return Source(name, stored.good.files, f"revision {stored.good.number}", draft)

@@ -18,7 +18,7 @@ def from_error(error: GedankenError, then: str) -> str:
     if isinstance(error, SimulationFault):
         return "\n".join([*fault_lines(error.fault), *_then(then)])
     if isinstance(error, ModelError):
-        return checked(str(error), error.diagnostics, _then(then or error.hint))
+        return checked(_head(str(error)), error.diagnostics, _then(then or error.hint))
     return _plain(str(error), error.hint, then)
 
 
@@ -27,10 +27,13 @@ def from_reply(reply: Failed, then: str) -> str:
     if reply.fault is not None:
         return "\n".join([*fault_lines(reply.fault), *_then(then)])
     if reply.diagnostics:
-        # The message goes on with the first diagnostic, which follows in full.
-        head = reply.message.partition(": ")[0]
-        return checked(head, reply.diagnostics, _then(then or reply.hint))
+        return checked(_head(reply.message), reply.diagnostics, _then(then or reply.hint))
     return _plain(reply.message, reply.hint, then)
+
+
+def _head(message: str) -> str:
+    """Without the first diagnostic, with which it goes on: that follows in full."""
+    return message.partition(": ")[0]
 
 
 def checked(head: str, diagnostics: Sequence[Diagnostic], tail: Sequence[str] = ()) -> str:

@@ -31,7 +31,7 @@ def broken(info: SimulationInfo) -> bool:
 
 def over(info: SimulationInfo) -> bool:
     """Whether the model's own stop condition ended it for good."""
-    return info.phase == "ended"
+    return info.stopped == "stop" and not running(info)
 
 
 def simulation(info: SimulationInfo, next_call: str = "") -> str:
@@ -49,9 +49,8 @@ def simulation(info: SimulationInfo, next_call: str = "") -> str:
     if info.digest:
         tail.append(f"digest: {info.digest} (equal digests mean equal runs)")
     if info.log_lines:
-        tail.append(
-            f'log: {info.log_lines} line{"s"[info.log_lines == 1 :]}; query(sim="{info.sim}", what="log")'
-        )
+        lines = f"{info.log_lines} line{'s'[info.log_lines == 1 :]}"
+        tail.append(f'log: {lines}; query(sim="{info.sim}", what="log")')
     if next_call:
         tail.append(f"Next: {next_call}")
     return fit(head, body, lambda n: _metrics_left_out(info, n), tail)

@@ -58,6 +58,8 @@ _UNLOAD_S: Final = 10.0
 _STAY_S: Final = 0.002
 """How long workers are listened to before clients are looked at again, and the other way round: a
 flood from one side, be it nonsense, must not silence the other."""
+_MAX_UNREAD: Final = 1000
+"""Responses that a client may leave unread before it is sent no more."""
 _LOOK_S: Final = 1.0
 """While anything is under way, deadlines are looked at so often; waiting clients at their time."""
 _TOP_UP_S: Final = 0.2
@@ -74,7 +76,9 @@ class Coordinator:
         self._settings = settings
         self._stopping = False
         self._from_workers = listen(private.endpoint_of(directory, private.WORKERS))
-        self._from_clients = listen(private.endpoint_of(directory, private.CLIENTS), MAX_REQUEST)
+        self._from_clients = listen(
+            private.endpoint_of(directory, private.CLIENTS), MAX_REQUEST, _MAX_UNREAD
+        )
         endpoint = private.endpoint_of(directory, private.WORKERS)
         self._supervisor = Supervisor(directory, endpoint, log, log_level, worker_module)
         self._staff = Staff(self._supervisor, log)

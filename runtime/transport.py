@@ -24,6 +24,9 @@ _LARGE: Final = 1 << 16
 """Bytes from which on a received blob is a view of ZeroMQ's own memory, and is sent without a copy:
 a batch of a megabyte is forwarded while every worker waits for it."""
 MAX_FRAMES: Final = 1 << 16
+MAX_AHEAD: Final = 16
+"""Messages of one peer that a listener takes in ahead of ``receive``; the rest wait at the peer.
+Nothing is lost by that, and a peer that floods fills its own memory, not the listener's."""
 _LINGER_MS: Final = 500
 """How long a closing socket still sends: the reply to Shutdown must arrive."""
 
@@ -91,9 +94,11 @@ def _received(socket: zmq.Socket[bytes]) -> Frames:
 class ZmqListener:
     """A ROUTER socket bound to an endpoint."""
 
-    def __init__(self, endpoint: str, max_bytes: int = MAX_BLOB) -> None:
+    def __init__(self, endpoint: str, max_bytes: int = MAX_BLOB, max_unread: int = 0) -> None:
         self._max_bytes = max_bytes
         self.socket = _socket(zmq.ROUTER)
+        self.socket.setsockopt(zmq.RCVHWM, MAX_AHEAD)
+        self.socket.setsockopt(zmq.SNDHWM, max_unread)
         self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_BLOB)
         self.socket.setsockopt(zmq.RCVTIMEO, PATIENCE_MS)
         self.socket.bind(endpoint)
@@ -162,9 +167,10 @@ class ZmqChannel:
         self._socket.close(_LINGER_MS)
 
 
-def listen(endpoint: str, max_bytes: int = MAX_BLOB) -> ZmqListener:
-    """Serve an endpoint; messages above ``max_bytes`` are refused."""
-    return ZmqListener(endpoint, max_bytes)
+def listen(endpoint: str, max_bytes: int = MAX_BLOB, max_unread: int = 0) -> ZmqListener:
+    """Serve an endpoint; messages above ``max_bytes`` are refused. To a peer that leaves
+    ``max_unread`` messages unread no more are sent; 0: no limit."""
+    return ZmqListener(endpoint, max_bytes, max_unread)
 
 
 def connect(endpoint: str) -> ZmqChannel:
@@ -213,6 +219,7 @@ _context = _Context()
 def _socket(kind: int) -> zmq.Socket[bytes]:
     socket = _context.get().socket(kind)
     # No limit to the queue: a batch that is dropped at a high-water mark would end a simulation.
+    # Listeners set their own.
     socket.setsockopt(zmq.SNDHWM, 0)
     socket.setsockopt(zmq.RCVHWM, 0)
     socket.setsockopt(zmq.LINGER, _LINGER_MS)

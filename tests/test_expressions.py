@@ -256,3 +256,23 @@ def test_every_aggregate_has_a_form_and_a_test_above() -> None:
     assert {
         "count", "sum", "share", "mean", "min", "max", "var", "sd", "quantile", "gini", "mail",
     } == AGGREGATES  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "context", "message", "hint"),
+    [
+        ("avg(wolf, self.x)", "metric", "there is no function 'avg'", "aggregates: count, gini"),
+        ("quantil(wolf, self.x, 1)", "metric", "there is no function 'quantil'", "quantile?"),
+        ("sum(wolf, sheep)", "metric", "sheep is a metric", "an agent's field is self.sheep"),
+        ("active", "until", "active is a number, which counts as true", "active > 0"),
+        ("mail('pay')", "stop", "mail('pay') is a number", "compare it: mail('pay') > 0"),
+        ("seen", "invariant", "seen is a number", "compare it: seen > 0"),
+        ("1", "until", "1 is a number", "compare it"),
+    ],
+)
+def test_a_slip_is_refused_once_and_with_its_cure(
+    text: str, context: str, message: str, hint: str
+) -> None:
+    (found,) = refused(text, context)
+    assert message in found.message
+    assert hint in found.hint

@@ -321,6 +321,12 @@ def test_a_definition_that_would_never_run_is_refused(
             "no agent sends messages of kind 'ping'",
             "send it",
         ),
+        (
+            "function on.step(self) end",
+            "on.step",
+            "no agent sends",
+            "without on: function step(self)",
+        ),
         ("function on_offer(self, msg) end", "on_offer", "nothing calls", "function on.offer(self"),
         ("function handleBigOffer(self) end", "handleBigOffer", "nothing calls", "on.big_offer("),
         ("local function helper() end", "helper", "nothing calls 'helper'", "remove it"),

@@ -139,7 +139,7 @@ async def the_story(client: Client) -> None:
     assert re.search(r"seen +0 +4900 ", ran)
     rows = await said(client, "query", sim="ticker-1", type="clock", aggregates=["max(self.seen)"])
     assert re.search(r"\b49\b", rows)
-    assert "tick 1 " in await said(client, "query", sim="ticker-1", what="log")
+    assert "\n1 clock 7 | tick" in await said(client, "query", sim="ticker-1", what="log")
     await said(client, "remove", sim="ticker-1")
     await said(client, "remove", model="ticker")
 

@@ -222,6 +222,7 @@ def test_a_count_that_is_a_whole_float_is_a_whole_number() -> None:
         ('name = "m"\n', 0, "", "the model has no agents", "[agents.person]"),
         ("[agents]\na = 3\n", 2, "a", "agents.a must be a table, not a number", "[agents.a]"),
         ("[agents.a]\n", 1, "a", "has no count", "count = 10"),
+        ("[agents.a]\nname = 'x'\n", 1, "a", "has no count", "add count = 1"),
         ("[agents.b]\ncount = 1\n", 1, "b", "there is no file agents/b.lua", "agents/a.lua?"),
         ("[agents.a]\ncount = 1\ncolour = 3\n", 3, "colour", "unknown key 'colour'", "count"),
         ("[agents.a]\ncount = 1\nworker = 'x'\n", 3, "worker", "come later", ""),

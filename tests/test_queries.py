@@ -282,3 +282,25 @@ def test_any_listing_is_what_python_finds(
     )
     assert (columns, total) == (["id", *fields], len(chosen))
     assert rows == [[one["id"], *(one.get(name) for name in fields)] for one in chosen[:limit]]
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({"where": "self.csh > 1"}, "where: for agent "),
+        ({"group": "self.csh + 1"}, "group: for agent "),
+        ({"aggregates": ["count()", "mean(self.csh)"]}, "mean(self.csh): for agent "),
+        ({"order": "self.csh * 2"}, "order: for agent "),
+    ],
+)
+def test_a_query_that_fails_names_its_part_and_the_agent(query: dict[str, Any], said: str) -> None:
+    def run() -> p.Fault | None:
+        world = Shares(SPEC, COUNTS, 1).run(1)
+        world.query(p.Query(epoch=1, tick=1, agent_type="person", **query))
+        return world.query_fault
+
+    fault = in_large_stack(run)
+    assert fault is not None
+    assert fault.message.startswith(said)
+    assert "nil" in fault.message
+    assert "not every agent has the field" in (fault.hint or "")

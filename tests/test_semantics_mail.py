@@ -181,7 +181,7 @@ REFUSED = {
     "send(1 / 0, 'note', {n = 1})": "no agent has the id inf: ids are",
     "send(2 ^ 40, 'note', {n = 1})": "no agent has the id 1099511627776: ids are",
     "send({}, 'note', {n = 1})": "no agent has the id a table: ids are",
-    "send(nil, 'note', {n = 1})": "no agent has the id nil: ids are",
+    "send(nil, 'note', {n = 1})": "the recipient is nil (lists begin at 1",
     "local to = 'nobody' send(to, 'note', {n = 1})": (
         'no agent is named "nobody": give a type of count 1 a name'
     ),

@@ -152,6 +152,28 @@ def test_4_19_an_ending_that_reads_a_thinned_metric_is_looked_at_in_its_ticks() 
     assert [row["n"] for _, row in found.rows] == [0, None, None, None, 12]
 
 
+@pytest.mark.parametrize("until", ["seen > 1", "seen + 1 > 2", "mean(a, self.n, self.n > 1) > 1"])
+def test_4_19_an_ending_that_compares_with_nothing_is_looked_at_when_there_is_something(
+    until: str,
+) -> None:
+    source = "function step(self) self.n = tick() if tick() > 2 then record('seen', tick()) end end"
+    spec = model({"a": source}, state={"a": {"n": "0"}})
+    found = everywhere(spec, [3], 9, until=until)
+    assert (found.tick, found.ended) == (2 if "mean" in until else 3, "until")
+    found = everywhere(spec, [3], 9, until="tick.x > 1")
+    assert found.fault is not None
+
+
+def test_4_19_more_agents_than_fit_are_refused_before_they_are_made() -> None:
+    order = load(counting(), 0, counts=[10**9], shard_size=10**9, memory_bytes=1 << 30)
+    answer, _ = Host().handle(order, [])
+    assert isinstance(answer, p.Loaded)
+    assert answer.fault is not None
+    assert answer.fault.message == (
+        "1000000000 agents need at least 68664 MB a worker, and its limit is 1024 MB"
+    )
+
+
 def test_4_20_every_answer_carries_the_epoch_and_worker_of_its_order() -> None:
     def run(_: object) -> list[tuple[int, int, int]]:
         host = Host()

@@ -156,7 +156,7 @@ class _Compiler:
         return None
 
     def _is_a_question(self, body: Node) -> None:
-        """A bare number holds always: 0 is true in Lua, and a metric that is true or false is 1 or 0."""
+        """A bare number would always hold: in Lua 0 is true, and metrics are numbers."""
         if self.failed or self.context not in _QUESTIONS:
             return
         said = self.tree.slice(body)

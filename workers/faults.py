@@ -6,7 +6,12 @@ from typing import Any, Final
 
 import msgspec
 
-from runtime.protocol import Fault, ModelSpec
+from runtime.protocol import Fault, Load, ModelSpec
+
+_BYTES_OF_ID: Final = 8
+"""What every worker keeps of every agent."""
+_BYTES_OF_AGENT: Final = 64
+"""The least that a worker keeps of an agent of its own: an empty table and its places."""
 
 _HINTS: Final = {
     "fuel": "look for a loop that never ends; if the work is real, spread it over ticks or "
@@ -83,6 +88,22 @@ def fault_from(caught: dict[str, Any], model: ModelSpec) -> Fault:
     excerpt = _excerpt(model, fault.file, fault.line)
     hint = _hint(fault)
     return Fault(**{**values, "excerpt": excerpt, "hint": hint})
+
+
+def too_many_agents(load: Load) -> Fault | None:
+    """Said before they are made: a worker would fill its memory first, for minutes."""
+    total = sum(load.counts)
+    least = total * _BYTES_OF_ID + total // load.workers * _BYTES_OF_AGENT
+    if least <= load.memory_bytes or not load.memory_bytes:
+        return None
+    return Fault(
+        kind="memory",
+        message=f"{total} agents need at least {least >> 20} MB a worker, and its limit is "
+        f"{load.memory_bytes >> 20} MB",
+        tick=0,
+        hint=_HINTS["memory"],
+        order=(9, 0, 0, 0, 0),
+    )
 
 
 def of_query(fault: Fault | None) -> Fault | None:

@@ -110,6 +110,9 @@ class Host:
             return self._refused(
                 f"the model does not check: {first.file}:{first.line}: {first.message}"
             )
+        fault = faults.too_many_agents(order)
+        if fault is not None:
+            return p.Loaded(worker=self.worker, epoch=self.epoch, tick=order.tick, fault=fault), []
         kernel = Kernel(order.vm, order.memory_bytes, ctypes.addressof(self._crumb))
         self._kernel, self._model, self._program = kernel, order.model, program
         self._workers, self._tick, self._until = order.workers, order.tick, ""

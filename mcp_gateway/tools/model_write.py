@@ -180,7 +180,8 @@ TOOL = Tool(
     description=(
         "Write or change a model (model.toml and agents/*.lua); it is checked and tried for a few"
         " ticks. What checks becomes the last good revision; what does not stays a draft that the"
-        " next edits apply to; model alone checks that again. guide(topic='model') shows how to write one."
+        " next edits apply to; model alone checks that again. guide(topic='model') shows how to"
+        " write one."
     ),
     arguments=Arguments,
     run=run,

@@ -35,6 +35,11 @@ def next_call(info: SimulationInfo) -> str:
             f' status(sim="{info.sim}", cancel=true) ends it and keeps the ticks done'
         )
     if report.broken(info):
+        if info.error is not None and info.error.handler == "until":
+            return (
+                f'sim_create(model="{info.model}", …) and sim_run again with until mended;'
+                " the model itself did not fail"
+            )
         if info.stopped == "invariant":
             return (
                 f'query(sim="{info.sim}", type=…) shows the agents as they stand, what="log" what'
