@@ -104,9 +104,9 @@ def call(arguments: Sequence[str]) -> int:
         click.echo(report.error_text(error), err=True)
         return report.exit_status(error)
     except (click.Abort, KeyboardInterrupt):
-        # The second Ctrl-C: the first is waited for, and reported in full.
+        # Before the run, or the second Ctrl-C: the first is waited for, and reported in full.
         if wants_json(arguments):
-            value = report.no_run_json(None, GedankenError("ended by a second Ctrl-C"), {})
+            value = report.no_run_json(None, GedankenError("ended at once, by Ctrl-C"), {})
             click.echo(report.to_json({**value, "stopped": "interrupted"}))
         return 130
     except BrokenPipeError:
@@ -119,7 +119,7 @@ def call(arguments: Sequence[str]) -> int:
 
 def wants_json(arguments: Sequence[str]) -> bool:
     """Whether a command line that may not even parse asks for JSON."""
-    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    pairs = zip(arguments, [*arguments[1:], ""], strict=False)
     return any(one == "--format=json" or (one, two) == ("--format", "json") for one, two in pairs)
 
 

@@ -128,22 +128,26 @@ def run(
             ).simulation
             order = RunSimulation(sim=created.sim, ticks=ticks, until=until, wait_s=POLL_S)
             info = drive(client, created, order, interrupted, form == "text")
-            if metrics_out is not None:
-                write_csv(client, info.sim, metrics_out)
+            unwritten = write_csv(client, info.sim, metrics_out) if metrics_out else None
     except GedankenError as error:
         if form == "json":
             click.echo(report.to_json(report.no_run_json(name, error, parameters)))
             return report.exit_status(error)
         raise
     if form == "json":
-        click.echo(report.to_json(report.run_json(info)))
+        value = report.run_json(info)
+        if unwritten is not None and info.error is None:
+            value["error"] = report.error_json(unwritten)
+        click.echo(report.to_json(value))
     else:
         click.echo(report.run_text(info))
+        if metrics_out is not None and unwritten is None:
+            click.echo(f"  metrics   in {metrics_out}")
         if info.error is not None:
             click.echo(f"\n{report.fault_text(info.error)}", err=True)
-        if metrics_out is not None:
-            click.echo(f"  metrics   in {metrics_out}")
-    return report.EXIT.get(info.stopped, 0)
+    if unwritten is not None:
+        click.echo(f"\n{report.error_text(unwritten)}", err=True)
+    return report.EXIT.get(info.stopped, 0 if unwritten is None else 1)
 
 
 @click.command()
@@ -180,6 +184,10 @@ def check(
 
 
 # --- the run -----------------------------------------------------------------------------------
+
+
+class MetricsUnwritten(GedankenError):
+    """The file of --metrics-out could not be written, after the run."""
 
 
 class Interrupted:
@@ -242,13 +250,21 @@ def drive(
     return info
 
 
-def write_csv(client: Client, sim: str, path: Path) -> None:
-    """Every tick's metrics, a row a tick; an empty cell where there was no value."""
+def write_csv(client: Client, sim: str, path: Path) -> GedankenError | None:
+    """Every tick's metrics, a row a tick; an empty cell where there was no value. Gives the error
+    where the file cannot be written: the run is done, and its summary must not be lost with it."""
     reply = client.request(QueryMetrics(sim=sim, points=0))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(reply.columns)
-        writer.writerows([csv_cell(value) for value in row] for row in reply.rows)
+    try:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(reply.columns)
+            writer.writerows([csv_cell(value) for value in row] for row in reply.rows)
+    except OSError as error:
+        return MetricsUnwritten(
+            f"the metrics could not be written to {path}: {error.strerror}",
+            "the run itself is done; run it again with the same seed and another --metrics-out",
+        )
+    return None
 
 
 def csv_cell(value: Scalar | None) -> Scalar | None:
@@ -289,7 +305,7 @@ def declared_defaults(files: Mapping[str, str]) -> dict[str, object]:
     """Defaults of model.toml as far as it can be read; the check reports what is wrong with it."""
     try:
         declared = tomllib.loads(files.get("model.toml", "")).get("parameters", {})
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return {}
     if not isinstance(declared, dict):
         return {}
@@ -315,7 +331,7 @@ def scenario_parameters(path: Path) -> dict[str, Scalar]:
     """The values of a scenario's [parameters]: plain, or as a model declares them."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"cannot read scenario {path}: {error}") from None
     unknown = sorted(content.keys() - {"name", "description", "parameters"})
     if unknown:

@@ -43,7 +43,7 @@ from runtime.commands import (
     decode_response,
     encode_request,
 )
-from runtime.errors import CoordinatorLost, GedankenError
+from runtime.errors import CoordinatorLost, GedankenError, UsageError
 from runtime.interpreter import module_command, module_environment
 from runtime.transport import connect
 
@@ -231,6 +231,8 @@ def _wait_until_ready(process: subprocess.Popen[bytes]) -> str:
         some = os.read(process.stdout.fileno(), 4096)
         if not some:
             status = process.wait(_END_S)
+            if status == 2:
+                raise UsageError("the coordinator refused its settings", "it says why on stderr")
             raise CoordinatorLost(
                 f"the coordinator ended with status {status} before it was ready", "see stderr"
             )

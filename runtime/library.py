@@ -61,7 +61,13 @@ def read_model(model: str) -> tuple[str, dict[str, str]]:
         UsageError: its files cannot be read.
     """
     folder = find(model)
-    return _name_of(folder), read_files(folder)
+    return _fit(_name_of(folder)), read_files(folder)
+
+
+def _fit(name: str) -> str:
+    """A folder may have any name, a simulation may not: 'my model' becomes my-model."""
+    joined = re.sub(r"[^A-Za-z0-9_]+", "-", name)
+    return re.sub(r"^[^A-Za-z]+|[^A-Za-z0-9]+$", "", joined)[:40] or "model"
 
 
 def find(model: str) -> Path:
@@ -138,7 +144,7 @@ def _description(folder: Path) -> str:
     """As model.toml has it; one that cannot be read must not hide the others."""
     try:
         document = tomllib.loads((folder / _MODEL).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return f"(cannot be read: {str(error).splitlines()[0]})"
     description = document.get("description", "")
     return description if isinstance(description, str) else ""

@@ -13,9 +13,20 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from runtime.protocol import Diagnostic, ExpressionSpec, ModelSpec, ParameterSpec, Scalar, TypeSpec
-from runtime.toml_findings import FILE, Keys, TomlFindings, is_number, nearest, shown, sort_of
+from runtime.toml_findings import (
+    FILE,
+    Keys,
+    TomlFindings,
+    is_number,
+    nearest,
+    shown,
+    sort_of,
+    too_deep,
+)
 
 DEFAULT_FUEL: Final = 1_000_000
+MAX_TOML: Final = 256 << 10
+"""Characters of a model.toml; the coordinator reads it, which must not take it long."""
 MAX_EXACT: Final = 2**53
 """Beyond it not every whole number is a double, and Lua's numbers are doubles."""
 
@@ -311,11 +322,22 @@ def read_draft(name: str, files: Mapping[str, str]) -> tuple[ModelSpec | None, l
         return None, [
             Diagnostic("error", "file", f"the model has no {FILE}", FILE, 0, "", hint),
         ]
+    if len(toml) > MAX_TOML:
+        large = f"{FILE} has {len(toml)} characters; at most {MAX_TOML} are read"
+        return None, [Diagnostic("error", "file", large, FILE, 0, "", "write it shorter")]
     reader = _Reader(toml)
+    deep = too_deep(toml)
+    if deep:
+        reader.add(deep, "", "toml", "more than 64 names joined by dots", "a key has at most four")
+        return None, reader.found
     try:
         document = tomllib.loads(toml)
     except tomllib.TOMLDecodeError as error:
         reader.syntax(str(error))
+        return None, reader.found
+    except (ValueError, RecursionError) as error:
+        # A number of thousands of digits, lists in lists without end.
+        reader.add(0, "", "toml", f"{FILE} cannot be read: {error}", "write it shorter")
         return None, reader.found
     for key in document:
         if key == "settings":
@@ -361,9 +383,9 @@ def _unfit(spec: ParameterSpec, value: Scalar) -> str:
             return f"must be a finite number, whole ones at most 2^53, not {value}"
         low, high = spec.min, spec.max
         if (low is not None and value < low) or (high is not None and value > high):
-            bounds = f"at least {low:g}" if low is not None else ""
+            bounds = f"at least {low:.15g}" if low is not None else ""
             bounds += " and " if low is not None and high is not None else ""
-            bounds += f"at most {high:g}" if high is not None else ""
+            bounds += f"at most {high:.15g}" if high is not None else ""
             return f"must be {bounds}, not {value}"
     if spec.choices and value not in spec.choices:
         return f"must be one of {', '.join(map(shown, spec.choices))}, not {shown(value)}"

@@ -9,6 +9,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any, Final
 
 from runtime.errors import excerpt
@@ -25,17 +26,32 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 Keys = tuple[str, ...]
 """Keys from the top of the document: ("agents", "trader", "count")."""
 
-_PART: Final = r"""(?:[A-Za-z0-9_-]+|"(?:\\.|[^"\\])*"|'[^']*')"""
-_KEY: Final = rf"{_PART}(?:\s*\.\s*{_PART})*"
+_DEEPEST: Final = 8
+"""Keys inside keys that are told apart; a model.toml needs four."""
+
+# Possessive, and with a group for words that are no key, so that no text is gone over twice.
+_PART: Final = r"""(?:[A-Za-z0-9_-]++|"(?:\\.|[^"\\\n])*+"|'[^'\n]*+')"""
+_KEY: Final = rf"{_PART}(?:\s*+\.\s*+{_PART})*+"
 _TOKEN: Final = re.compile(
-    rf'(?P<text>"""(?:\\.|.)*?"""|\'\'\'.*?\'\'\')'
+    rf'(?P<text>"""(?:\\.|[^\\])*?"""|\'\'\'.*?\'\'\')'
     rf"|(?P<comment>#[^\n]*)"
     rf"|^[ \t]*\[\[?[ \t]*(?P<table>{_KEY})[ \t]*\]\]?"
     rf"|(?P<key>{_KEY})[ \t]*=(?!=)"
     rf"""|(?P<string>"(?:\\.|[^"\\\n])*"|'[^'\n]*')"""
-    rf"|(?P<open>[{{\[])|(?P<close>[}}\]])",
+    rf"|(?P<open>[{{\[])|(?P<close>[}}\]])|(?P<other>{_KEY})",
     re.DOTALL | re.MULTILINE,
 )
+
+_CHAIN: Final = re.compile(
+    r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}"""
+)
+
+
+def too_deep(toml: str) -> int:
+    """The line of a key of so many parts (``a.b.c…``) that reading it would take time and memory
+    by the square of its length; 0: there is none."""
+    found = _CHAIN.search(toml)
+    return toml.count("\n", 0, found.start()) + 1 if found else 0
 
 
 def _parts(key: str) -> Keys:
@@ -43,22 +59,26 @@ def _parts(key: str) -> Keys:
 
 
 def key_lines(toml: str) -> dict[Keys, int]:
-    """The line of every table header and key; for findings, so a guess is good enough."""
+    """The line of every table header and key of valid TOML; for findings, so a guess is good
+    enough."""
     lines: dict[Keys, int] = {}
     table: Keys = ()
     nested: list[Keys] = []
     latest: Keys = ()
+    line, seen = 1, 0
     for match in _TOKEN.finditer(toml):
         start = match.start(match.lastgroup or 0)
+        line += toml.count("\n", seen, start)
+        seen = start
         kind = match.lastgroup
         if kind == "table" and not nested:
-            table = latest = _parts(match["table"])
+            table = latest = _parts(match["table"])[:_DEEPEST]
             for size in range(len(table), 0, -1):
-                lines.setdefault(table[:size], toml.count("\n", 0, start) + 1)
+                lines.setdefault(table[:size], line)
         elif kind == "key":
-            latest = (nested[-1] if nested else table) + _parts(match["key"])
+            latest = ((nested[-1] if nested else table) + _parts(match["key"]))[:_DEEPEST]
             for size in range(len(latest), 0, -1):
-                lines.setdefault(latest[:size], toml.count("\n", 0, start) + 1)
+                lines.setdefault(latest[:size], line)
         elif kind == "open":
             nested.append(latest)
         elif kind == "close" and nested:
@@ -99,8 +119,12 @@ class TomlFindings:
     def __init__(self, toml: str) -> None:
         self.toml = toml
         self.text_lines = toml.split("\n")
-        self.lines = key_lines(toml)
         self.found: list[Diagnostic] = []
+
+    @cached_property
+    def lines(self) -> dict[Keys, int]:
+        """As ``key_lines``, looked for when needed: of text that is no TOML they never are."""
+        return key_lines(self.toml)
 
     def line(self, path: Keys) -> int:
         """The key's line, or that of the nearest table around it."""

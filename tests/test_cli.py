@@ -113,6 +113,11 @@ def test_a_derived_option_keeps_the_range_and_the_help_of_its_field():
     ]
 
 
+def test_without_a_command_the_commands_are_listed(capsys):
+    assert cli.call([]) == 2
+    assert "Run a model and summarise it." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -371,6 +376,15 @@ def test_every_tick_is_in_the_csv_file(counter, tmp_path):
     assert [[float(cell) for cell in row] for row in rows[1:]] == [
         [tick, 3 * tick] for tick in range(51)
     ]
+
+
+@pytest.mark.process
+def test_a_run_whose_metrics_cannot_be_written_still_shows_its_result(counter):
+    status, value = run_json(counter, "--ticks", 5, "--metrics-out", "/dev/full")
+    assert (status, value["stopped"], value["tick"], len(value["digest"])) == (1, "ticks", 5, 32)
+    assert value["error"]["message"] == (
+        "the metrics could not be written to /dev/full: No space left on device"
+    )
 
 
 @pytest.mark.process

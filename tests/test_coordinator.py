@@ -227,9 +227,29 @@ def test_a_stranger_at_the_workers_socket_is_refused():
         sim = create(client, 2).sim
         stranger = connect(client.endpoint.replace("clients", "workers"))
         stranger.send([b"\xc1"])
+        stranger.send([b"\x93\xa7Refused\x00\xa1\xff"])
+        stranger.send([b"\x93\xa7Stepped\xdd\xff\xff\xff\xff"])
         stranger.send([encode_request(Request("k", Shutdown()))])
         stranger.close()
         assert run(client, sim).stopped == "ticks"
+
+
+@pytest.mark.parametrize("socket", ["workers", "clients"])
+def test_a_flood_of_nonsense_changes_nothing_and_does_not_stay_in_memory(socket):
+    with coordinator(log_level="error") as client:
+        sim = create(client, 2).sim
+        before = resident_mb(client.pid)
+        flood = connect(client.endpoint.replace("clients", socket))
+        for _ in range(1000):
+            flood.send([b"\x91" * 200_000])
+        assert run(client, sim).stopped == "ticks"
+        assert resident_mb(client.pid) < before + 64
+        flood.close()
+
+
+def resident_mb(pid):
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def test_workers_that_cannot_start_are_an_error_that_says_so():
@@ -287,6 +307,8 @@ def test_a_key_cannot_be_used_for_two_requests():
         [b""],
         [b"\xc1"],
         [b"\x91" * 5000],
+        [b"\xdd\xff\xff\xff\xff"],
+        [b"\x81\xa3key\xa1\xff"],
         [b"a", b"b"],
         [msgspec.msgpack.encode({"key": "k", "command": {"type": "Fly"}})],
         [msgspec.msgpack.encode({"key": "k", "command": {"type": "Status", "more": 1}})],

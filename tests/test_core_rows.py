@@ -12,6 +12,7 @@ from runtime.commands import MetricSummary
 from runtime.core.loglines import KEPT, LogLines, read_lines
 from runtime.core.record import Record
 from runtime.core.rows import MetricTable, read_rows, spread
+from runtime.protocol import MALFORMED, Fault
 
 
 def table(*values, name="x"):
@@ -106,9 +107,12 @@ def test_a_spark_has_at_most_forty_values_with_the_last():
     assert (len(spark), spark[0], spark[-1]) == (40, 0, 999)
 
 
-@pytest.mark.parametrize("blob", [b"\xc1", b"\x91\x92\x01\x93", b"\x91\x92\xa1x\x80"])
-def test_unreadable_rows_are_an_error_of_msgspec(blob):
-    with pytest.raises(msgspec.MsgspecError):
+@pytest.mark.parametrize(
+    "blob",
+    [b"\xc1", b"\x91\x92\x01\x93", b"\x91\x92\xa1x\x80", b"\x91\x92\x01\x81\xa1\xff\x01"],
+)
+def test_unreadable_rows_are_malformed(blob):
+    with pytest.raises(MALFORMED):
         read_rows(blob)
 
 
@@ -128,6 +132,32 @@ def test_only_the_newest_lines_are_kept_and_all_are_counted():
     lines, total = log.newest(KEPT, "")
     assert (len(lines), total, log.total) == (KEPT, KEPT, KEPT * 5 // 2)
     assert lines[0][:3] == (3, 1, 0)
+
+
+def turn_fault(phase, index, agent_type, agent):
+    order = (phase, index, agent_type, agent, 0)
+    return Fault(kind="script", message="", tick=3, order=order)
+
+
+LOGGED = [(2, 2, 9, 1, "a"), (3, 1, 4, 1, "b"), (3, 1, 5, 1, "c"), (3, 2, 1, 1, "d")]
+
+
+@pytest.mark.parametrize(
+    ("fault", "kept"),
+    [
+        (turn_fault(1, 0, 1, 4), "ab"),
+        (turn_fault(2, 0, 1, 5), "abc"),
+        (turn_fault(1, 1, 1, 4), "abcd"),
+        (turn_fault(3, 0, 0, 0), "abcd"),
+        (Fault(kind="internal", message="", tick=3), "abcd"),
+    ],
+)
+def test_after_a_fault_the_log_of_its_tick_ends_with_its_agent(fault, kept):
+    log = LogLines()
+    log.extend(LOGGED)
+    log.end_at(fault)
+    assert "".join(line[4] for line in log.newest(9, "")[0]) == kept
+    assert log.total == len(kept)
 
 
 def test_a_request_sent_again_is_found_in_the_record():

@@ -14,6 +14,7 @@ from runtime.core.effects import NeedWorkers, RefuseAnswer, ReplyTo, SendOrder
 from runtime.core.job import Settings
 from runtime.core.simulation import Simulation
 from runtime.model import apply_parameters, read_model
+from runtime.protocol import Counts
 from workers.host import Host
 
 TOML = """
@@ -64,15 +65,38 @@ end
 FILES = {"model.toml": TOML, "agents/person.lua": PERSON, "agents/clerk.lua": CLERK}
 
 
+FAULTY_TOML = """
+name = "town"
+[agents.a]
+count = 30
+[agents.b]
+count = 30
+"""
+
+FAULTY = """
+function step(self)
+  log("turn", tick())
+  send(choice(agents("b")), "ping")
+  if tick() == 9 and (self.id == 17 or self.id == 52) then error("enough") end
+end
+
+function on.ping(self) end
+"""
+
+FAULTY_FILES = {
+    "model.toml": FAULTY_TOML, "agents/a.lua": FAULTY, "agents/b.lua": FAULTY,
+}  # fmt: skip
+
+
 class Town:
     """One simulation with its workers, all here."""
 
-    def __init__(self, workers: int, vm: str) -> None:
-        model, found = read_model("town", FILES)
+    def __init__(self, workers: int, vm: str, files: dict[str, str] = FILES) -> None:
+        model, found = read_model("town", files)
         assert model is not None, found
         parameters, _ = apply_parameters(model, {})
         command = CreateSimulation(
-            name="town", files=FILES, parameters=parameters, workers=workers, vm=vm, seed=11
+            name="town", files=files, parameters=parameters, workers=workers, vm=vm, seed=11
         )
         self._hosts: list[Host] = []
         self._replies = {}
@@ -133,3 +157,17 @@ def test_a_life_is_the_same_on_any_number_of_workers(workers, vm):
     one = in_large_stack(lambda: Town(1, "luajit21").story())
     assert one[4][:4] == ("ended", one[4][1], "stop", "people_now < 12")
     assert in_large_stack(lambda: Town(workers, vm).story()) == one
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 5])
+def test_what_is_seen_after_a_fault_is_the_same_on_any_number_of_workers(workers):
+    def after_fault():
+        town = Town(workers, "luajit21", FAULTY_FILES)
+        seen = town.run(20)
+        log = town.simulation.log(QueryLog(sim="town-1", limit=1000))
+        return (*seen[:6], seen[8].agent, len(log.rows), log.total, log.rows[-1])
+
+    assert in_large_stack(after_fault) == (
+        "failed", 8, "error", "", {"a": 30, "b": 30}, Counts(480, 420, 0),
+        17, 8 * 60 + 17, 8 * 60 + 17, [9, "a", 17, "turn\t9"],
+    )  # fmt: skip

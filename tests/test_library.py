@@ -98,3 +98,13 @@ def test_files_that_are_too_large_are_refused(home, tmp_path, monkeypatch):
     folder = write(tmp_path / "trade", **{"a.lua": "-" * (1 << 20)})
     with pytest.raises(UsageError, match="are more than 1 MiB"):
         library.read_model(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [("my model", "my-model"), ("2nd.try", "nd-try"), ("Ünder", "nder"), ("42", "model")],
+)
+def test_a_folder_of_any_name_gives_a_name_that_fits_simulations(folder, name, tmp_path):
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "model.toml").write_text("")
+    assert library.read_model(str(tmp_path / folder))[0] == name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from frontend_env import marked
 
@@ -300,6 +302,33 @@ def test_a_missing_model_toml_is_said() -> None:
     assert model is None
     assert one.message == "the model has no model.toml"
     assert one.hint == "files given: agents/a.lua"
+
+
+HOSTILE_TOML = {
+    "a word": "a" * 200_000,
+    "an open text": 'a = "' + "b" * 200_000,
+    "a long text": "description = '" + "b" * 200_000 + "'",
+    "escapes": 'a = """' + "\\a" * 100_000,
+    "dots": "x." * 100_000,
+    "a deep key": ".".join("a" * 100_000) + " = 1",
+    "a deep table": "[" + " . ".join("a" * 50_000) + "]",
+    "open tables": "a={b=" * 40_000,
+    "deep tables": "a=" + "{b=" * 300 + "1" + "}" * 300,
+    "open lists": "a=" + "[" * 200_000,
+    "digits": "a = 0." + "1" * 200_000,
+    "a whole number": "a = " + "1" * 200_000,
+    "lines": "\n" * 200_000,
+    "too long": "a" * 300_000,
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE_TOML)
+def test_no_model_toml_keeps_the_coordinator_busy(case: str) -> None:
+    began = time.process_time()
+    model, found = read_model("m", {"model.toml": HOSTILE_TOML[case]})
+    assert model is None
+    assert found
+    assert time.process_time() - began < 1.0
 
 
 def test_keys_are_found_in_every_way_toml_writes_them() -> None:

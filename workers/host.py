@@ -359,11 +359,16 @@ class Host:
 
     def _failed(self, order: p.AnyOrder, failure: faults.KernelFailure) -> Reply:
         """The state itself gave up (memory, or a bug of the kernel): it is not used again."""
-        agent, tick = self._crumb[0], self._crumb[1]
-        fault = faults.fault_of_failure(failure, tick, self.worker, agent)
+        agent = self._crumb[0]
+        tick = getattr(order, "tick", -1)
+        # Without an agent the crumb is of an earlier turn, and lua52 leaves none at all.
+        at = [self._tick + 1 if isinstance(order, p.Step) else tick, 0]
+        at += [self._crumb[1]] if agent else []
+        fault = faults.fault_of_failure(failure, max(at), self.worker, agent)
         self._crumb[0] = 0
         self._forget()
-        tick = getattr(order, "tick", -1)
+        if isinstance(order, p.Step):
+            tick -= 1  # of the ticks of a grant none can be vouched for
         if isinstance(order, p.Load):
             return p.Loaded(worker=self.worker, epoch=self.epoch, tick=tick, fault=fault), []
         if isinstance(order, p.Dump):

@@ -6,7 +6,12 @@ from typing import Final
 
 import msgspec
 
+from runtime.protocol import Fault
+
 KEPT: Final = 10_000
+
+_AGENTS_TURN: Final = (1, 2)
+"""Phases of a fault's order in which agents act: turns, creation at the close."""
 
 LogLine = tuple[int, int, int, int, str]
 """(tick, agent type, agent, sequence, text)"""
@@ -38,6 +43,17 @@ class LogLines:
         self._lines += lines
         if len(self._lines) > 2 * KEPT:
             self._cut()
+
+    def end_at(self, fault: Fault) -> None:
+        """Forget what agents logged after a fault of their tick, in agent order: how many of them
+        had their turn before it was noticed depends on how they are spread over workers."""
+        order = fault.order
+        if len(order) < 4 or order[0] not in _AGENTS_TURN or order[1]:
+            return
+        last = (order[2], order[3])
+        kept = [line for line in self._lines if line[0] != fault.tick or line[1:3] <= last]
+        self.total -= len(self._lines) - len(kept)
+        self._lines = kept
 
     def newest(self, limit: int, contains: str) -> tuple[list[LogLine], int]:
         """The newest ``limit`` lines with ``contains`` in their text, oldest first; and how many of

@@ -384,11 +384,16 @@ class Simulation(Ticks):
     def _fail(self, fault: Fault) -> None:
         """A fault ended the run: what was computed stays readable, the workers go."""
         self.phase = advance(self.name, self.phase, Event.FAULT)
+        if fault.agent and fault.agent_type is None:
+            fault = msgspec.structs.replace(fault, agent_type=self._type_of(fault.agent))
         if self._ending.stopped == "":
             self._elapsed = self._now - self._run_began
         # What is evaluated from merged partials is found one tick late.
         if fault.kind not in faults.OF_THE_MACHINE:
+            if self.tick >= fault.tick > 0:
+                self._latest = self._before
             self.tick = max(0, min(self.tick, fault.tick - 1))
+            self._log.end_at(fault)
         self._ending = Ending("error", "", fault)
         self._digest = ""
         self._refuse_queries(_failed("SimulationFault", fault))

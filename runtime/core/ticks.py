@@ -83,6 +83,8 @@ class Ticks(Job):
         """Partial aggregates of the last closed tick, while nobody has evaluated them."""
         self._latest: list[Stepped] = []
         """The answers that closed the last tick."""
+        self._before: list[Stepped] = []
+        """Those that closed the tick before it."""
         self._metrics = MetricTable()
         self._log = LogLines()
         self._queries: deque[tuple[Ticket, QueryAgents]] = deque()
@@ -158,6 +160,9 @@ class Ticks(Job):
             assert isinstance(answer, Stepped)
             self.tick = max(self.tick, answer.tick)
             if fault is not None:
+                if answer.agents:
+                    # Those of the last closed tick; a worker whose memory is spent cannot tell.
+                    self._latest = self._before = [answer]
                 raise Faulted(fault)
             self._latest = [answer]
             self._placement.grow(answer.spawned, [0])
@@ -222,6 +227,7 @@ class Ticks(Job):
             arrived = yield from self._close_tick(tick, arrived, mail)
             mail = self._gather(arrived)
         self._mail = mail
+        self._before = self._latest
         self._latest = latest = [answer for answer, _ in arrived if isinstance(answer, Stepped)]
         partials = [answer.partials for answer in latest]
         if self._evaluates or until or any(partials):

@@ -73,6 +73,16 @@ local function write_fault(w, f)
   end
 end
 
+-- Messages and living agents as they stand now, into a table that is used again.
+function M.count(world, into)
+  local mail, count, agents = world.mail, world.roster and world.roster.count, into.agents
+  if mail then into.sent, into.delivered, into.dead = mail.sent + world.plan.sent(), mail.delivered, mail.dead end
+  if count then
+    for k = 1, #count do agents[k] = count[k] end
+  end
+  return into
+end
+
 local answer_writer = nil
 
 -- The head of an answer, as one msgpack array; see host.py, which reads it.
@@ -101,14 +111,13 @@ function M.answer(world, a)
   else
     w:bin("")
   end
+  local counted = a.counted or M.count(world, {sent = 0, delivered = 0, dead = 0, agents = {}})
   w:array(3)
-  local mail = world.mail
-  w:int(mail and mail.sent + world.plan.sent() or 0)
-  w:int(mail and mail.delivered or 0)
-  w:int(mail and mail.dead or 0)
-  local count = world.roster and world.roster.count or {}
-  w:array(#count)
-  for k = 1, #count do w:int(count[k]) end
+  w:int(counted.sent)
+  w:int(counted.delivered)
+  w:int(counted.dead)
+  w:array(#counted.agents)
+  for k = 1, #counted.agents do w:int(counted.agents[k]) end
   w:str(a.ended or "")
   w:int(a.ended_tick or -1)
   w:str(a.ended_by or "")

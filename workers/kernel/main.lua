@@ -114,9 +114,11 @@ end
 -- Ticks first..last on the only worker. Returns at the first ending or fault.
 function K.run(first, last)
   local done = first - 1
+  local closed = {sent = 0, delivered = 0, dead = 0, agents = {}}
   local answered = guarded(first - 1, function()
     local result = {out = {}, spawned = 0, removed = 0}
     for tick = first, last do
+      answers.count(world, closed)
       run_one(tick)
       phase = 2
       local spawned, removed = population.close_alone(world)
@@ -138,6 +140,7 @@ function K.run(first, last)
     return result
   end)
   answered.tick = done                -- after a fault too: the ticks before it are closed
+  if answered.fault and not answered.ended then answered.counted = closed end
   return reply(answered)
 end
 
