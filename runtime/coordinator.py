@@ -84,6 +84,8 @@ class Coordinator:
         self._staff = Staff(self._supervisor, log)
         self._desk = Desk(private.endpoint_of(directory, private.CLIENTS), settings, log)
         self._alarm = 0.0
+        self._forbearing = 0.0
+        """Until then no worker is taken for hung."""
         self._ran_at = time.monotonic()
         self.refused = 0
         """Messages that were out of place, since the start."""
@@ -96,8 +98,13 @@ class Coordinator:
         descriptors = [signals.fileno(), *([owner] if owner is not None else [])]
         waiter = Waiter([self._from_workers, self._from_clients], descriptors)
         self._prepare(1, time.monotonic())
+        awake = float("inf")
         while not self._stopping:
             now = time.monotonic()
+            if now > awake:
+                # This process itself stood still: what workers answered meanwhile comes first.
+                self._forbearing = now + _LOOK_S
+            awake = max(self._alarm, now) + _LOOK_S
             if now >= self._alarm:
                 self._look_around(now)
                 continue
@@ -326,8 +333,9 @@ class Coordinator:
         busy = False
         alarm = now + 3600.0
         for job in dict.fromkeys([*self._staff.jobs, *self._desk.simulations()]):
-            for index in job.overdue(now)[:1]:
-                self._end_hung(job, index, now)
+            if now >= self._forbearing:
+                for index in job.overdue(now)[:1]:
+                    self._end_hung(job, index, now)
             effects = job.expire(now)
             if effects:
                 self._carry_out(job, effects)
@@ -355,7 +363,8 @@ class Coordinator:
                 alarm = min(alarm, now + _LOOK_S)
             else:
                 alarm = min(alarm, self._ran_at + _TOP_UP_S)
-        self._alarm = max(alarm, now + 0.001)
+        # Forbearing, deadlines that are past would call for a look at once, again and again.
+        self._alarm = max(alarm, now + (0.05 if now < self._forbearing else 0.001))
 
     def _end_hung(self, job: Job, index: int, now: float) -> None:
         worker = self._staff.crew(job).workers[index]

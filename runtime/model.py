@@ -112,7 +112,10 @@ class _Reader(TomlFindings):
         )
         problem = _unfit(spec, default)
         if problem:
-            self.report((*path, "default"), "parameter", f"the default of '{name}' {problem}")
+            self.report(
+                (*path, "default"), "parameter", f"the default of '{name}' {problem}",
+                "change the default, or what it is held to",
+            )  # fmt: skip
         return spec
 
     def types(self, document: Mapping[str, Any], files: Mapping[str, str]) -> list[TypeSpec]:

@@ -426,6 +426,20 @@ def test_a_coordinator_that_is_stopped_is_taken_for_lost_and_nothing_of_it_stays
     assert still_living(info.pids) == []
 
 
+def test_a_coordinator_that_was_stopped_takes_no_worker_for_hung():
+    with coordinator(deadline_s=0.5) as client:
+        sim = create(client, 2).sim
+        assert run(client, sim, FOREVER, wait_s=0).phase == "running"
+        impatient = Client(client.endpoint, silence_s=2.0)
+        os.kill(client.pid, signal.SIGSTOP)
+        with pytest.raises(CoordinatorLost):
+            impatient.request(Status(sim=sim, wait_s=PATIENCE_S))
+        os.kill(client.pid, signal.SIGCONT)
+        impatient.close()
+        info = client.request(CancelRun(sim=sim)).simulation
+        assert (info.phase, info.stopped) == ("ready", "interrupted")
+
+
 def test_what_a_killed_coordinator_left_is_swept_by_the_next():
     process, endpoint = started()
     with Client(endpoint) as client:
