@@ -11,13 +11,12 @@ local M = {}
 local function load_types(world)
   local program = world.program
   local handlers = {}
-  world.steps, world.inits, world.envs, world.guards = {}, {}, {}, {}
+  world.steps, world.inits, world.guards = {}, {}, {}
   for k, t in ipairs(program.types) do
     local extra = {}
     for name, f in pairs(world.api) do extra[name] = f end
     extra.param = world.param
     local env = D.sandbox.environment(extra)
-    world.envs[k] = env
     local chunk, why = load(t.chunk, t.chunkname, "t", env)
     if not chunk then error(why, 0) end
     world.rt.Q.n = world.fuel
@@ -69,7 +68,7 @@ function M.prepare(world, settings)
   local parts = {
     program = program, tick = settings.tick, seed = settings.seed, fuel = settings.fuel,
     me = settings.worker, workers = settings.workers, later = {}, samples = {}, record_count = 0,
-    spawns = {}, removals = {}, logs = {}, carried = 0, bound = 0, alive_at_start = {},
+    spawns = {}, removals = {}, logs = {}, bound = 0, alive_at_start = {},
     kind_index = {}, type_index = {}, alias = {}, metric_names = {}, record_names = {},
     context = "init",
   }
@@ -173,7 +172,6 @@ function M.prepare(world, settings)
     world.dense[t], world.sparse[t], world.undelivered[t] = P.turns[t](dispatch[t], world.steps[t], program.types[t].name)
     if world.steps[t] then world.sparse_allowed = false end
   end
-  world.compile_fields = compile_fields
   compile_fields(world)
   world.expressions = D.expressions.new(world, world.expression_env, world.rt)
   world.memory_limit = settings.memory_bytes

@@ -12,7 +12,7 @@ local STRIDE = 7    -- recipient, sender, seq, kind, body, sent tick, bound (bro
 
 -- P: the plan. R: the roster. own, shared, kind_of_shape: as plan.generate gave them.
 function M.new(P, R, own, shared, kind_of_shape, me, workers)
-  local mail = {calendar = {}, later = D.later, sent = 0, delivered = 0, dead = 0, waiting = 0}
+  local mail = {calendar = {}, later = D.later, sent = 0, delivered = 0, dead = 0}
   local calendar, later = mail.calendar, mail.later
   local batches = D.batches.new(P, R, me, workers, later)
   mail.export = batches.export
@@ -95,7 +95,6 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
     day[at + 1], day[at + 2], day[at + 3], day[at + 4] = to, from, seq, kind
     day[at + 5], day[at + 6], day[at + 7] = body, sent, bound
     day.n = at + STRIDE
-    mail.waiting = mail.waiting + 1
   end
   mail.put_off = put_off
 
@@ -239,7 +238,6 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
 
   -- The mail that waited for this tick; it was sent earlier than what the last tick sent.
   local function take_day(day)
-    mail.waiting = mail.waiting - day.n / STRIDE
     for at = 0, day.n - STRIDE, STRIDE do
       local to, sender, seq, kind = day[at + 1], day[at + 2], day[at + 3], day[at + 4]
       local body, sent, bound = day[at + 5], day[at + 6], day[at + 7]

@@ -30,7 +30,7 @@ local n, start, stop, cap, extra, special = 0, 0, 0, 1024, 0, false
 local to_, from_, shape_, pos_ = i32(cap), i32(cap), i32(cap), i32(cap)
 local rn, rcap = 0, 1024
 local rto, rfrom, rshape, rpos = i32(rcap), i32(rcap), i32(rcap), i32(rcap)
-local P = {S = {}, B = {}, T = {}, swaps = {}, peek = {}, peek_out = {}, columns = {}, out_columns = {}, take = {}, links = {}, turns = {}, mailed = {}}
+local P = {S = {}, B = {}, T = {}, swaps = {}, peek = {}, peek_out = {}, out_columns = {}, take = {}, links = {}, turns = {}, mailed = {}}
 
 local function grown(a, size, more)
   local b = i32(more)
@@ -215,7 +215,6 @@ local function shape_code(index, kind, keys, body, handled_by, checked)
   add("P.swaps[%d] = function()\n%scn = wn; wn = 0\nend\n", index, count > 0 and each("w#, r# = r#, w#", "; ") .. "\n" or "")
   add("P.peek[%d] = function(p) return %s end\n", index, constructor("r"))
   add("P.peek_out[%d] = function(p) return %s end\n", index, constructor("w"))
-  add("P.columns[%d] = function() return {%s}, cn end\n", index, each("r#"))
   add("P.out_columns[%d] = function() return {%s}, wn end\n", index, each("w#"))
   add("P.take[%d] = function(count) local at = cn; cn = at + count; return at, {%s} end\n", index, each("r#"))
   if body then
