@@ -11,8 +11,12 @@ from runtime import library
 
 
 def program(files: Mapping[str, str]) -> dict[str, str]:
-    """``model.toml`` and the Lua files among ``files``."""
-    return {path: t for path, t in files.items() if path == "model.toml" or path.endswith(".lua")}
+    """``model.toml``, the Lua files and the tables (CSV) among ``files``."""
+    return {
+        path: text
+        for path, text in files.items()
+        if path == "model.toml" or path.endswith((".lua", ".csv"))
+    }
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Source:
 
     @property
     def program(self) -> dict[str, str]:
-        """The files that the runtime reads: what is prose or data stays here."""
+        """The files that the runtime reads: what is prose stays here."""
         return program(self.files)
 
 

@@ -90,8 +90,9 @@ def _closest(text: str, old: str) -> str:
 def _check_path(path: str) -> None:
     if not _PATH.fullmatch(path) or len(path) > 100 or path.rpartition(".")[2] not in _SUFFIXES:
         raise BadEdit(
-            f"{path!r} is not a file name for a model: use model.toml, agents/NAME.lua or README.md"
-            f" (letters, digits, _ and -; ending in {', '.join(_SUFFIXES)})"
+            f"{path!r} is not a file name for a model: use model.toml, agents/NAME.lua,"
+            " environment.lua or README.md (letters, digits, _ and -; ending in"
+            f" {', '.join(_SUFFIXES)})"
         )
 
 

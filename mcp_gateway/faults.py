@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mcp_gateway.render import clean, fit, one_line
 from runtime.commands import Failed
 from runtime.errors import GedankenError, ModelError, SimulationFault
-from runtime.protocol import Diagnostic, Fault
+from runtime.protocol import ENVIRONMENT, Diagnostic, Fault
 
 _MESSAGE = 1_500
 """Characters of a fault's message: the rest is an agent's doing (``error(("x"):rep(1e6))``)."""
@@ -66,6 +66,8 @@ def fault_lines(fault: Fault) -> list[str]:
     who = []
     if fault.agent is not None:
         who.append(f"agent {fault.agent} ({fault.agent_type})")
+    elif fault.agent_type == ENVIRONMENT:
+        who.append("the environment")
     if fault.handler:
         who.append(f"in {fault.handler}")
     if fault.handling:

@@ -36,7 +36,7 @@ def over(info: SimulationInfo) -> bool:
 
 def simulation(info: SimulationInfo, next_call: str = "") -> str:
     """The whole story of one simulation."""
-    head = [_standing(info), *_error(info)]
+    head = [_standing(info), *_error(info), *(f"note: {note}" for note in info.notes)]
     # Agents of a failed simulation are gone, and how many there were last is not known.
     if info.agents and info.phase != "failed":
         counted = ", ".join(f"{name} {n}" for name, n in info.agents.items())

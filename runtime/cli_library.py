@@ -104,13 +104,17 @@ def new(name: str) -> None:
 @click.command()
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 def models(form: str) -> None:
-    """List the models of the library; simctl run takes their names."""
+    """List the models of the library with the regime they run by; simctl run takes their names.
+
+    Where a parameter chooses the regime its name and choices are shown: simctl run NAME -p
+    PARAMETER=CHOICE.
+    """
     found = library.models()
     if form == "json":
         click.echo(report.to_json({"format": FORMAT, "models": found}))
         return
-    rows = [(m.name, m.description) for m in found]
-    for line in table(("model", "description"), rows, left=(0, 1)):
+    rows = [(m.name, m.activation, m.description) for m in found]
+    for line in table(("model", "activation", "description"), rows, left=(0, 1, 2)):
         click.echo(line)
 
 

@@ -152,6 +152,8 @@ class SimulationInfo(Struct, frozen=True):
     error: Fault | None = None
     log_lines: int = 0
     pids: list[int] = []
+    notes: list[str] = []
+    """What the caller should know of how it runs: fewer workers than were asked for."""
 
 
 class StatusReply(Reply, frozen=True):

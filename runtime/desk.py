@@ -247,7 +247,8 @@ class Desk:
             name, model, found, command, ticket, self._epoch, self._settings, now
         )
         self._simulations[name] = simulation
-        self._soon = max(0, command.workers - 1)
+        if model.regime(values) == "synchronous":
+            self._soon = max(0, command.workers - 1)
         return [(simulation, simulation.start())]
 
     def _run(self, ticket: Ticket, command: Command, now: float) -> Work:

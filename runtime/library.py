@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -25,9 +25,11 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 class LibraryModel(Struct, frozen=True):
-    """A model that can be named. ``origin``: library, or home for those written over MCP."""
+    """A model that can be named. ``origin``: library, or home for those written over MCP.
+    ``activation``: its regime, or how it is chosen, as ``card`` gives it."""
 
     name: str
+    activation: str
     description: str
     origin: str
     path: str
@@ -49,7 +51,7 @@ def models() -> list[LibraryModel]:
     found: dict[str, LibraryModel] = {}
     for origin, folder in (("library", shipped()), ("home", home() / "models")):
         for name, path in _folders(folder):
-            found[name] = LibraryModel(name, _description(path), origin, str(path))
+            found[name] = LibraryModel(name, *_card(path), origin, str(path))
     return [found[name] for name in sorted(found)]
 
 
@@ -94,13 +96,17 @@ def find(model: str) -> Path:
 
 
 def read_files(folder: Path) -> dict[str, str]:
-    """``model.toml`` and every Lua file below the folder: relative path -> text."""
-    paths = [folder / _MODEL, *sorted(folder.rglob("*.lua"))]
+    """``model.toml``, every Lua file below the folder, and the CSV files that model.toml names:
+    relative path -> text."""
+    scripts, tables = (sorted(folder.rglob(pattern)) for pattern in ("*.lua", "*.csv"))
     files: dict[str, str] = {}
     total = 0
-    for path in paths:
+    for path in [folder / _MODEL, *scripts, *tables]:
         name = path.relative_to(folder).as_posix()
         if any(part.startswith(".") for part in name.split("/")):
+            continue
+        # Results of runs are often kept beside the model: they are not part of it.
+        if name.endswith(".csv") and name not in files[_MODEL]:
             continue
         try:
             content = path.read_bytes()
@@ -140,11 +146,41 @@ def _folders(parent: Path) -> Iterator[tuple[str, Path]]:
                     break
 
 
-def _description(folder: Path) -> str:
-    """As model.toml has it; one that cannot be read must not hide the others."""
+def card(toml: str) -> tuple[str, str]:
+    """The activation and the description that a model.toml gives; of one that cannot be read, why.
+
+    The activation is the regime; ``by_type: a, b``; or where a parameter chooses it
+    ``parameter: random, ordered``.
+    """
     try:
-        document = tomllib.loads((folder / _MODEL).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        return f"(cannot be read: {str(error).splitlines()[0]})"
+        document = tomllib.loads(toml)
+    except (ValueError, RecursionError) as error:
+        return "", f"(cannot be read: {str(error).splitlines()[0]})"
     description = document.get("description", "")
-    return description if isinstance(description, str) else ""
+    return _activation(document), description if isinstance(description, str) else ""
+
+
+def _activation(document: Mapping[str, Any]) -> str:
+    match document.get("activation", "synchronous"):
+        case str(regime):
+            return regime
+        case {"by_type": list(types)}:
+            return f"by_type: {', '.join(map(str, types))}"
+        case {"parameter": str(name)}:
+            choices = _choices(document.get("parameters"), name)
+            return f"{name}: {', '.join(map(str, choices))}" if choices else name
+    return ""
+
+
+def _choices(parameters: object, name: str) -> list[Any]:
+    entry = parameters.get(name) if isinstance(parameters, dict) else None
+    choices = entry.get("choices") if isinstance(entry, dict) else None
+    return choices if isinstance(choices, list) else []
+
+
+def _card(folder: Path) -> tuple[str, str]:
+    """As ``card``: a model that cannot be read must not hide the others."""
+    try:
+        return card((folder / _MODEL).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        return "", f"(cannot be read: {error})"

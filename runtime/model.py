@@ -12,9 +12,13 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any, Final
 
-from runtime.protocol import Diagnostic, ExpressionSpec, ModelSpec, ParameterSpec, Scalar, TypeSpec
+from runtime.model_activation import read_activation
+from runtime.model_agents import read_agents
+from runtime.model_environment import SCRIPT, read_environment
+from runtime.protocol import Diagnostic, ExpressionSpec, ModelSpec, ParameterSpec, Scalar
 from runtime.toml_findings import (
     FILE,
+    MAX_EXACT,
     Keys,
     TomlFindings,
     is_number,
@@ -27,19 +31,17 @@ from runtime.toml_findings import (
 DEFAULT_FUEL: Final = 1_000_000
 MAX_TOML: Final = 256 << 10
 """Characters of a model.toml; the coordinator reads it, which must not take it long."""
-MAX_EXACT: Final = 2**53
-"""Beyond it not every whole number is a double, and Lua's numbers are doubles."""
 
 _TOP: Final = (
     "name", "description", "activation", "fuel", "memory_mb", "on_error", "parameters", "agents",
-    "metrics", "stop", "invariants",
+    "environment", "metrics", "stop", "invariants",
 )  # fmt: skip
 _LATER: Final = {
-    "environment": "environments and spaces",
     "experiment": "experiments",
     "interventions": "interventions",
 }
-_ACTIVATIONS: Final = ("synchronous", "random", "ordered", "uniform", "by_type")
+_LIKE_ENVIRONMENT: Final = ("environment", "env", "world")
+_OF_ENVIRONMENT: Final = ("space", "network", "layers")
 
 
 class _Reader(TomlFindings):
@@ -118,110 +120,13 @@ class _Reader(TomlFindings):
             )  # fmt: skip
         return spec
 
-    def types(self, document: Mapping[str, Any], files: Mapping[str, str]) -> list[TypeSpec]:
-        made = []
-        tables = self.table(document, "agents")
-        if not tables:
-            self.report(
-                ("agents",), "agents", "the model has no agents",
-                "add a table [agents.person] with count = 10, and a file agents/person.lua",
-            )  # fmt: skip
-        for name, table in tables.items():
-            path: Keys = ("agents", name)
-            if not isinstance(table, dict):
-                self.wrong(path, table, "a table", f"write [agents.{name}] and count = … below it")
-            elif self.is_name(path, "an agent type"):
-                made.append(self.agent_type(path, name, table, files))
-        aliases: dict[str, str] = {}
-        for spec in made:
-            if spec.alias and spec.alias in aliases:
-                self.report(
-                    ("agents", spec.name, "name"), "name",
-                    f"the name '{spec.alias}' is taken by type '{aliases[spec.alias]}'",
-                )  # fmt: skip
-            aliases.setdefault(spec.alias, spec.name)
-        self.unused({spec.file for spec in made}, files)
-        return made
-
-    def agent_type(
-        self, path: Keys, name: str, table: dict[str, Any], files: Mapping[str, str]
-    ) -> TypeSpec:
-        known = ("count", "state", "name")
-        for key in table.keys() - set(known):
-            if key == "worker":
-                self.report((*path, key), "later", "workers in other languages come later")
-            else:
-                self.unknown((*path, key), known, f"of agent type '{name}'")
-        file = f"agents/{name}.lua"
-        if file not in files:
-            near = nearest(file, [one for one in files if one.endswith(".lua")])
-            hint = f"is it {near}?" if near else f"write the script {file}"
-            self.report(path, "file", f"there is no file {file} for agent type '{name}'", hint)
-        alias = self.text(table, (*path, "name"))
-        if "count" not in table:
-            self.report(
-                path, "count", f"agent type '{name}' has no count",
-                "add count = 1" if alias else
-                "add count = 10, or an expression over parameters in quotes",
-            )  # fmt: skip
-        if "name" in table and (alias == "" or alias == "environment"):
-            self.report((*path, "name"), "name", f"'{alias}' cannot name an agent", "rename it")
-        return TypeSpec(
-            name=name,
-            count=self.count(path, table.get("count", 1 if alias else 0), alias),
-            state=tuple(self.state((*path, "state"), table.get("state", {}))),
-            alias=alias,
-            file=file,
-            source=files.get(file, ""),
-            line=self.line(path),
-        )
-
-    def count(self, path: Keys, value: object, alias: str) -> ExpressionSpec:
-        path = (*path, "count")
-        if isinstance(value, bool) or (
-            isinstance(value, int | float) and not (0 <= value < 2**31 and value == int(value))
-        ):
-            self.report(
-                path,
-                "count",
-                f"count must be a whole number of agents, 0 or more, not {shown(value)}",
-            )
-            value = 0
-        elif alias and isinstance(value, int) and value != 1:
-            self.report(
-                path, "count", f"a type with a name has one agent, not {value}",
-                "write count = 1, or remove name",
-            )  # fmt: skip
-        elif isinstance(value, float):
-            value = int(value)
-        text = self.expression(path, value)
-        return ExpressionSpec("count", "0" if text is None else text, self.line(path))
-
-    def state(self, path: Keys, table: object) -> list[ExpressionSpec]:
-        if not isinstance(table, dict):
-            self.wrong(
-                path, table, "a table of fields", 'state = { cash = "100", side = "\'buy\'" }'
-            )
-            return []
-        made = []
-        for name, value in table.items():
-            if name in ("id", "type"):
-                self.report(
-                    (*path, name),
-                    "state",
-                    f"self.{name} is given by the runtime",
-                    "rename the field",
-                )
-                continue
-            text = self.expression((*path, name), value)
-            if text is not None:
-                made.append(ExpressionSpec(name, text, self.line((*path, name))))
-        return made
-
     def unused(self, used: set[str], files: Mapping[str, str]) -> None:
         for file in sorted(files):
             if file.endswith(".lua") and file not in used:
                 stem = re.sub(r"^.*/", "", file).removesuffix(".lua")
+                hint = f"declare [agents.{stem}] with a file agents/{stem}.lua, or remove it"
+                if stem in _LIKE_ENVIRONMENT:
+                    hint = f"the environment's script is {SCRIPT}, beside {FILE}"
                 self.found.append(
                     Diagnostic(
                         severity="warning",
@@ -229,7 +134,7 @@ class _Reader(TomlFindings):
                         message=f"{file} belongs to no agent type of {FILE}",
                         file=file,
                         line=0,
-                        hint=f"declare [agents.{stem}] with a file agents/{stem}.lua, or remove it",
+                        hint=hint,
                     )
                 )
 
@@ -274,26 +179,7 @@ class _Reader(TomlFindings):
         text = self.expression(("stop", "when"), table["when"])
         return ExpressionSpec("stop", text, self.line(("stop", "when"))) if text else None
 
-    def whole(self, document: Mapping[str, Any], key: str, default: int, least: int) -> int:
-        value = document.get(key, default)
-        if isinstance(value, int) and not isinstance(value, bool) and least <= value <= MAX_EXACT:
-            return value
-        self.report(
-            (key,), "type", f"{key} must be a whole number, {least} or more, not {shown(value)}"
-        )
-        return default
-
-    def settings(self, document: Mapping[str, Any]) -> None:
-        activation = document.get("activation", "synchronous")
-        if activation != "synchronous":
-            known = isinstance(activation, str) and activation in _ACTIVATIONS
-            known = known or isinstance(activation, dict)
-            self.report(
-                ("activation",), "later" if known else "activation",
-                f"activation {shown(activation)} comes in a later version"
-                if known else f"there is no activation {shown(activation)}",
-                'write activation = "synchronous"',
-            )  # fmt: skip
+    def on_error(self, document: Mapping[str, Any]) -> None:
         on_error = document.get("on_error", "pause")
         if on_error != "pause":
             later = on_error == "quarantine"
@@ -348,28 +234,43 @@ def read_draft(name: str, files: Mapping[str, str]) -> tuple[ModelSpec | None, l
                 (key,), "key", "there is no [settings]",
                 "write fuel, memory_mb and on_error at the top, above the first [table]",
             )  # fmt: skip
+        elif key in _OF_ENVIRONMENT:
+            reader.report(
+                (key,), "key", f"{key} belongs to the environment",
+                f"write [environment] and below it {key} = …, or [environment.{key}]",
+            )  # fmt: skip
         elif key in _LATER:
             reader.report((key,), "later", f"{_LATER[key]} come in a later version", "remove it")
         elif key not in _TOP:
             reader.unknown((key,), _TOP, f"in {FILE}")
-    reader.settings(document)
+    reader.on_error(document)
     given = reader.text(document, ("name",), name)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", given):
         reader.report(
             ("name",), "name", f"'{given}' cannot name a model",
             "use letters, digits, _ and -, at most 64 of them",
         )  # fmt: skip
+    parameters = tuple(reader.parameters(document))
+    environment = read_environment(reader, document, files)
+    space = environment.space if environment is not None else None
+    types = read_agents(reader, document, files, space)
+    reader.unused({SCRIPT, *(spec.file for spec in types)}, files)
+    activation = read_activation(reader, document, [spec.name for spec in types], parameters)
     model = ModelSpec(
         name=given,
         description=reader.text(document, ("description",)),
-        parameters=tuple(reader.parameters(document)),
-        types=tuple(reader.types(document, files)),
+        activation=activation.kind,
+        parameters=parameters,
+        types=tuple(types),
         metrics=tuple(reader.expressions(document, "metrics")),
         invariants=tuple(reader.expressions(document, "invariants")),
         stop=reader.stop(document),
-        fuel=reader.whole(document, "fuel", DEFAULT_FUEL, 1000),
-        memory_mb=reader.whole(document, "memory_mb", 0, 16) if "memory_mb" in document else 0,
+        fuel=reader.whole(document, ("fuel",), DEFAULT_FUEL, 1000),
+        memory_mb=reader.whole(document, ("memory_mb",), 0, 16) if "memory_mb" in document else 0,
         toml=toml,
+        environment=environment,
+        by_type=activation.by_type,
+        activation_parameter=activation.parameter,
     )
     return model, sorted(reader.found, key=lambda one: (one.file, one.line))
 

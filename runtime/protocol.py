@@ -11,6 +11,7 @@ of, and an answer whose epoch or tick is not the open one is refused.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Final, TypeAlias
 
 import msgspec
@@ -25,6 +26,9 @@ MAX_BLOB: Final = 1 << 30
 MALFORMED: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding raises on bytes that are no message; text that is not UTF-8 is none of msgspec's
 own errors."""
+
+ENVIRONMENT: Final = "environment"
+"""What messages, log lines and faults call the environment where agents have a type or a name."""
 
 Tick: TypeAlias = Annotated[int, Meta(ge=-1, lt=2**53)]
 WorkerIndex: TypeAlias = Annotated[int, Meta(ge=0, lt=4096)]
@@ -61,8 +65,67 @@ class ExpressionSpec(Record, frozen=True):
     every: int = 1
 
 
+class SpaceSpec(Record, frozen=True):
+    """``space`` of ``[environment]``. ``kind``: grid | continuous. Lengths are expressions over
+    parameters; ``depth`` makes a continuous space 3-D. ``neighbors``: 8, 4, or 6 for hex (grids).
+    ``single``: one agent a cell. ``cell``: side of the index cells (continuous), None: chosen."""
+
+    kind: str
+    width: ExpressionSpec
+    height: ExpressionSpec
+    depth: ExpressionSpec | None = None
+    torus: bool = True
+    neighbors: int = 8
+    single: bool = False
+    cell: ExpressionSpec | None = None
+    line: int = 0
+
+
+class NetworkSpec(Record, frozen=True):
+    """``network`` of ``[environment]``. ``kind``: empty | complete | ring | watts_strogatz |
+    preferential | random | grid | edges. ``of``: the type whose agents are linked, '' for all.
+    ``numbers``: expressions named k, p, m, width or height, as the kind needs. ``edges``: the text
+    of ``file`` (columns from, to[, weight]), for kind edges."""
+
+    kind: str
+    directed: bool = False
+    of: str = ""
+    numbers: tuple[ExpressionSpec, ...] = ()
+    torus: bool = True
+    edges: str = ""
+    file: str = ""
+    line: int = 0
+
+
+class LayerSpec(Record, frozen=True):
+    """One entry of ``[environment.layers]``; what is None is not done at the close."""
+
+    name: str
+    init: ExpressionSpec
+    step: ExpressionSpec | None = None
+    diffuse: ExpressionSpec | None = None
+    decay: ExpressionSpec | None = None
+    line: int = 0
+
+
+class EnvironmentSpec(Record, frozen=True):
+    """``[environment]`` and the script environment.lua; ``source`` is empty without one."""
+
+    file: str = "environment.lua"
+    source: str = ""
+    line: int = 0
+    fuel: int = 100_000_000
+    space: SpaceSpec | None = None
+    network: NetworkSpec | None = None
+    layers: tuple[LayerSpec, ...] = ()
+
+
 class TypeSpec(Record, frozen=True):
-    """One ``[agents.NAME]`` table and its Lua file. ``alias``: a single agent's name, or ''."""
+    """One ``[agents.NAME]`` table and its Lua file. ``alias``: a single agent's name, or ''.
+
+    ``place``: '' (off the space) | random | random_empty | grid | at, which has ``place_at``: the
+    coordinates as expressions named x, y and z. ``publish``: the fields that others may read.
+    """
 
     name: str
     count: ExpressionSpec
@@ -71,10 +134,18 @@ class TypeSpec(Record, frozen=True):
     file: str = ""
     source: str = ""
     line: int = 0
+    place: str = ""
+    place_at: tuple[ExpressionSpec, ...] = ()
+    publish: tuple[str, ...] = ()
 
 
 class ModelSpec(Record, frozen=True):
-    """A model as read; ``types`` stand in file order, which is agent order."""
+    """A model as read; ``types`` stand in file order, which is agent order.
+
+    ``activation``: synchronous | random | ordered | uniform | by_type, whose order of types is
+    ``by_type``; or parameter: the text parameter ``activation_parameter`` chooses one of the
+    first four. ``environment`` is None without ``[environment]`` and without environment.lua.
+    """
 
     name: str
     description: str = ""
@@ -88,6 +159,15 @@ class ModelSpec(Record, frozen=True):
     on_error: str = "pause"
     memory_mb: int = 0
     toml: str = ""
+    environment: EnvironmentSpec | None = None
+    by_type: tuple[str, ...] = ()
+    activation_parameter: str = ""
+
+    def regime(self, parameters: Mapping[str, Scalar]) -> str:
+        """The regime with these parameters: synchronous | random | ordered | uniform | by_type."""
+        if self.activation != "parameter":
+            return self.activation
+        return str(parameters[self.activation_parameter])
 
 
 class Diagnostic(Record, frozen=True):
@@ -103,7 +183,8 @@ class Diagnostic(Record, frozen=True):
 
 
 class Fault(Record, frozen=True):
-    """What ended a tick. ``order`` sorts faults of one tick: (phase, index, type, agent id, nth).
+    """What ended a tick. A fault of the environment has the type ``environment`` and no agent.
+    ``order`` sorts faults of one tick: (phase, index, type, agent id, nth).
 
     ``kind``: script | fuel | memory | limit | metric | invariant | query | worker | deadline |
     internal. Phases: 1 turns, 2 creation at the close, 3 metrics, 4 invariants, stop and until,
@@ -167,7 +248,9 @@ class Load(Order, frozen=True):
 
     With ``tick`` < 0 the next ``Step`` is tick 0, creation. Otherwise blobs are the dumps of
     this worker's shards, all at the end of ``tick``, then one blob of kernel data as ``Dumped``
-    gave it (the roster: every living agent, the next id).
+    gave it (the roster: every living agent, the next id). ``activation`` is the model's regime
+    with these parameters: synchronous | random | ordered | uniform | by_type; all but the first
+    run on one worker.
     """
 
     worker: WorkerIndex
@@ -181,6 +264,7 @@ class Load(Order, frozen=True):
     memory_bytes: int = 0
     tick: Tick = -1
     vm: str = ""
+    activation: str = "synchronous"
 
 
 class Step(Order, frozen=True):
@@ -218,8 +302,8 @@ class Settle(Order, frozen=True):
 
 
 class Dump(Order, frozen=True):
-    """Give the canonical bytes (or with ``digest`` only their BLAKE2b-128) of ``shards``.
-    Blobs as in ``Step``: batches under way are taken in first."""
+    """Give the canonical bytes (or with ``digest`` only their BLAKE2b-128) of ``shards``, and of
+    what every worker holds alike. Blobs as in ``Step``: batches under way are taken in first."""
 
     tick: Tick
     shards: list[int]
@@ -334,8 +418,9 @@ class Settled(Stepped, frozen=True):
 
 
 class Dumped(Answer, frozen=True):
-    """Blobs: per shard its bytes or its digest, in the order asked for; then (not with ``digest``)
-    one blob of kernel data that every worker would give alike."""
+    """Blobs: per shard its bytes or its digest, in the order asked for; then one blob that every
+    worker would give alike: kernel data, or with ``digest`` the digest of the replicated world
+    (environment, space, layers, network, published fields), 16 zero bytes without one."""
 
     shards: list[int] = []
     fault: Fault | None = None

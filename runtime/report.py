@@ -22,7 +22,7 @@ from runtime.figures import (
     sparkline,
     table,
 )
-from runtime.protocol import Diagnostic, Fault, Scalar
+from runtime.protocol import ENVIRONMENT, Diagnostic, Fault, Scalar
 
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
@@ -87,6 +87,7 @@ def run_json(info: SimulationInfo) -> dict[str, Json]:
         "elapsed_s": plain(round(info.elapsed_s, 6)),
         "ticks_per_s": plain(round(info.ticks_per_s, 3)),
         "error": None if info.error is None else fault_json(info.error),
+        "notes": plain(info.notes),
     }
 
 
@@ -130,6 +131,7 @@ def no_run_json(
         "metrics": {},
         "ticks_per_s": None,
         "error": error_json(error),
+        "notes": [],
         "diagnostics": plain(diagnostics),
     }
 
@@ -175,6 +177,7 @@ def run_text(info: SimulationInfo) -> str:
         f"  {of_plural(info.workers, 'worker')}, {info.vm}, {info.activation}, seed {info.seed}"
         + "".join(f", {name}={number(value)}" for name, value in info.parameters.items()),
     ]
+    lines += indented(f"note: {note}" for note in info.notes)
     if info.metrics:
         lines += ["", *indented(metric_table(info.metrics))]
     lines.append("")
@@ -233,6 +236,8 @@ def fault_text(fault: Fault) -> str:
     who = ""
     if fault.agent is not None:
         who = f", agent {fault.agent}" + (f" ({fault.agent_type})" if fault.agent_type else "")
+    elif fault.agent_type == ENVIRONMENT:
+        who = ", the environment"
     elif fault.worker is not None:
         who = f", worker {fault.worker}"
     during = f" in {fault.handler}" if fault.handler else ""
@@ -307,6 +312,7 @@ def check_text(checked: ModelChecked) -> str:
             for name, count in checked.agents.items()
         )
         lines.append(f"  agents      {agents or 'none'}")
+        lines.append(f"  activation  {checked.activation}")
         if checked.parameters:
             texts = (f"{one.name}={number(one.default)}" for one in checked.parameters)
             lines.append(f"  parameters  {', '.join(texts)}")

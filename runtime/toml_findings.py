@@ -10,12 +10,14 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from runtime.errors import excerpt
 from runtime.protocol import Diagnostic
 
 FILE: Final = "model.toml"
+MAX_EXACT: Final = 2**53
+"""Beyond it not every whole number is a double, and Lua's numbers are doubles."""
 
 _KEYWORDS: Final = frozenset(
     {"and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if"}
@@ -109,7 +111,7 @@ def sort_of(value: object) -> str:
     return "a date or time"
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -186,6 +188,25 @@ class TomlFindings:
         if isinstance(value, str):
             return value
         self.wrong(path, value, "a text", f'write {path[-1]} = "…"')
+        return default
+
+    def boolean(self, document: Mapping[str, Any], path: Keys, default: bool) -> bool:
+        value = document.get(path[-1], default)
+        if isinstance(value, bool):
+            return value
+        self.wrong(path, value, "true or false", f"write {path[-1]} = {shown(default)}")
+        return default
+
+    def whole(self, document: Mapping[str, Any], path: Keys, default: int, least: int) -> int:
+        """A whole number; ``document`` is the table that ``path`` ends in."""
+        value = document.get(path[-1], default)
+        if isinstance(value, int) and not isinstance(value, bool) and least <= value <= MAX_EXACT:
+            return value
+        self.report(
+            path,
+            "type",
+            f"{path[-1]} must be a whole number, {least} or more, not {shown(value)}",
+        )
         return default
 
     def is_name(self, path: Keys, what: str) -> bool:

@@ -22,15 +22,17 @@ from runtime.protocol import (
 )
 
 EPOCH = 7
+ENVIRONMENT = b"e" * 16
 CREATE_TICKET = 1
 RUN_TICKET = 2
 SETTINGS = Settings(cores=2, memory_bytes=8 << 30, deadline_s=30.0)
 
 
-def model(*, metrics: bool = False) -> ModelSpec:
+def model(*, metrics: bool = False, activation: str = "synchronous") -> ModelSpec:
     """Two types; a metric if wanted."""
     return ModelSpec(
         name="market",
+        activation=activation,
         parameters=(ParameterSpec("n", 4),),
         types=(
             TypeSpec("buyer", ExpressionSpec("count", "n")),
@@ -40,11 +42,13 @@ def model(*, metrics: bool = False) -> ModelSpec:
     )
 
 
-def simulation(workers: int, *, metrics: bool = False) -> Simulation:
+def simulation(
+    workers: int, *, metrics: bool = False, activation: str = "synchronous"
+) -> Simulation:
     """One that was just asked for; ``start`` begins."""
     return Simulation(
         "market-1",
-        model(metrics=metrics),
+        model(metrics=metrics, activation=activation),
         [],
         CreateSimulation(name="market", files={}, parameters={"n": 4}, workers=workers, seed=5),
         CREATE_TICKET,
@@ -100,11 +104,12 @@ def opened(workers: int, ticks: int, *, metrics: bool = False, until: str = "") 
 
 
 def dumped(effects: list[Effect], tick: int) -> list[tuple[Dumped, list[bytes]]]:
-    """The answers to the ``Dump`` orders among the effects: every digest is of its shard number."""
+    """The answers to the ``Dump`` orders among the effects: every digest is of its shard number,
+    and the environment's is ``ENVIRONMENT``."""
     answers = []
     for effect in effects:
         if isinstance(effect, SendOrder) and isinstance(effect.order, Dump):
             shards = effect.order.shards
             answer = Dumped(worker=effect.worker, epoch=EPOCH, tick=tick, shards=shards)
-            answers.append((answer, [bytes([s]) * 16 for s in shards]))
+            answers.append((answer, [*(bytes([s]) * 16 for s in shards), ENVIRONMENT]))
     return answers

@@ -96,7 +96,9 @@ class Pretence:
                 return p.Stepped(**sign, tick=tick, agents=[mine], more=tick < order.last), []
             case p.Dump():
                 digests = [bytes([shard % 256]) * 16 for shard in order.shards]
-                return p.Dumped(**sign, tick=order.tick, shards=order.shards), digests
+                no_environment = bytes(16)
+                answer = p.Dumped(**sign, tick=order.tick, shards=order.shards)
+                return answer, [*digests, no_environment]
             case p.Query():
                 return p.Queried(**sign, tick=order.tick), [b"part"]
             case p.Combine():

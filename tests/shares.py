@@ -252,7 +252,8 @@ class Shares:
         )
 
     def dump(self, digest: bool = False) -> tuple[dict[int, bytes], bytes]:
-        """Shards by number, and the roster. Mail under way is taken in: running on is allowed."""
+        """Shards by number, and the roster, or with ``digest`` the digests of shards and of the
+        environment. Mail under way is taken in: running on is allowed."""
         shards: dict[int, bytes] = {}
         roster = b""
         for index, host in enumerate(self._hosts):
@@ -263,17 +264,19 @@ class Shares:
             )
             assert isinstance(answer, p.Dumped), answer
             self.fault = self.fault or answer.fault
-            if not digest and out:
-                *out, roster = out
+            if out:
+                *out, last = out
+                assert roster in (b"", last), "what every worker holds alike differs"
+                roster = last
             shards.update(zip(mine, out, strict=False))
         return shards, roster
 
     def digest(self) -> str:
         """As design 4.9 defines it."""
-        shards, _ = self.dump(digest=True)
+        shards, environment = self.dump(digest=True)
         assert self.fault is None, self.fault
         content = b"".join(shards[s] for s in range(len(self.placement)))
-        content += bytes(16) + self.next_id.to_bytes(8, "little")
+        content += environment + self.next_id.to_bytes(8, "little")
         return hashlib.blake2b(content, digest_size=16).hexdigest()
 
     def restored(self, workers: int, vm: str = "") -> Shares:

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from core_play import (
     CREATE_TICKET,
+    ENVIRONMENT,
     EPOCH,
     RUN_TICKET,
     all_answer,
@@ -90,6 +91,26 @@ def test_creation_checks_on_one_worker_then_loads_all_then_runs_tick_0():
     assert (info.phase, info.tick, info.vm, info.workers) == ("ready", 0, "lua52", 2)
     assert (info.agents, info.pids) == ({"buyer": 4, "seller": 4}, [100, 101])
     assert info.parameters == {"n": 4}
+
+
+@pytest.mark.parametrize(
+    ("workers", "notes"),
+    [(0, []), (1, []), (3, ["activation 'random' runs on one worker: 3 were asked for"])],
+)
+def test_a_sequential_regime_runs_on_one_worker_and_says_so_when_more_were_asked_for(
+    workers, notes
+):
+    sim = simulation(workers, activation="random")
+    sim.start()
+    sim.workers_ready([100], 0.0)
+    checked = Checked(worker=0, epoch=EPOCH, diagnostics=[], counts=[40_000, 4])
+    (effect,) = all_answer(sim, checked)
+    assert isinstance(effect.order, Load)
+    assert (effect.order.workers, effect.order.activation) == (1, "random")
+    all_answer(sim, Loaded(worker=0, epoch=EPOCH, vm="luajit21"))
+    (reply,) = all_answer(sim, stepped(0, 0))
+    info = reply.reply.simulation
+    assert (info.workers, info.activation, info.notes) == (1, "random", notes)
 
 
 def test_a_model_that_does_not_check_is_refused_with_every_diagnostic_and_frees_the_worker():
@@ -271,7 +292,7 @@ def test_a_run_ends_with_a_digest_over_every_shard_in_order():
     (reply,) = effects
     info = reply.reply.simulation
     assert reply.ticket == RUN_TICKET
-    assert info.digest == digest_of([bytes([s]) * 16 for s in range(8)], next_id=9)
+    assert info.digest == digest_of([bytes([s]) * 16 for s in range(8)], ENVIRONMENT, next_id=9)
     assert (info.phase, info.tick, info.stopped) == ("ready", 1, "ticks")
     assert (info.elapsed_s, info.ticks_per_s) == (2.0, 0.5), "the digest is not timed"
     # What the digest took in is delivered: the next run starts without it.
@@ -279,6 +300,25 @@ def test_a_run_ends_with_a_digest_over_every_shard_in_order():
         SendOrder(0, step_order(2)),
         SendOrder(1, step_order(2)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("last", "message"),
+    [
+        ([b"other environment"[:16]], "the workers' copies of the environment differ"),
+        ([], "the workers did not give a digest of every part"),
+        ([b"short"], "the workers did not give a digest of every part"),
+    ],
+)
+def test_workers_whose_environments_differ_are_an_internal_fault(last, message):
+    sim = opened(workers=2, ticks=1)
+    first, (answer, blobs) = dumped(all_answer(sim, stepped(0, 1), stepped(1, 1)), 1)
+    sim.handle(0, *first, 1.0)
+    reply, release = sim.handle(1, answer, [*blobs[:-1], *last], 1.0)
+    info = reply.reply.simulation
+    assert info.error.message == f"internal error in tick 1: {message}"
+    assert info.digest == ""
+    assert release == ReleaseWorkers(kill=True)
 
 
 def test_an_ending_found_in_the_tick_before_leaves_the_open_tick_unrun():

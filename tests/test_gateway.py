@@ -576,8 +576,8 @@ async def test_the_guide_shows_models_and_files_and_names_topics_for_an_unknown_
 ) -> None:
     await t.ok("model_write", model="sick", files=MODEL)
     assert (await t.ok("guide", topic="models")).splitlines()[:2] == [
-        "epidemic (library): SIR",
-        "sick (revision 1): people fall ill",
+        "epidemic (library, synchronous): SIR",
+        "sick (revision 1, synchronous): people fall ill",
     ]
     shown = await t.ok("guide", topic="models/epidemic")
     assert "--- agents/person.lua\n-- lib" in shown

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from mcp_gateway import http, render
+from mcp_gateway import catalogue, faults, http, render, report
 from mcp_gateway.arguments import schema
 from mcp_gateway.edits import MAX_FILE, BadEdit, Edit, changed
 from mcp_gateway.link import Link
 from mcp_gateway.store import KEPT, ModelStore, Stored, StoreError
 from mcp_gateway.tools import TOOLS, guide
-from runtime.commands import AnyReply, Command, Done, Status
+from runtime.commands import AnyReply, Command, Done, SimulationInfo, Status
 from runtime.errors import CoordinatorLost, UsageError
+from runtime.protocol import Counts, Fault
 
 # --- text --------------------------------------------------------------------------------------
 
@@ -53,6 +54,59 @@ def test_cleaning_takes_away_what_a_reader_cannot_see() -> None:
     hidden = "\x00\x1b\x9b\u200b\u202e\u2066\ufeff\ud800\U000e0041"
     assert render.clean(f"a{hidden}b\tc\nd") == "ab\tc\nd"
     assert render.one_line("a\nb\tc" + "x" * 100, 10) == "a\\nb\\tcxx…"
+
+
+# --- simulations and faults --------------------------------------------------------------------
+
+
+def test_a_result_names_its_regime_and_what_there_is_to_know_of_it() -> None:
+    info = SimulationInfo(
+        sim="flock-1",
+        model="flock",
+        phase="ready",
+        tick=0,
+        target=0,
+        stopped="",
+        parameters={},
+        seed=1,
+        activation="random",
+        workers=1,
+        vm="luajit21",
+        agents={"bird": 3},
+        messages=Counts(),
+        metrics={},
+        elapsed_s=0.0,
+        ticks_per_s=0.0,
+        notes=["activation 'random' runs on one worker: 3 were asked for"],
+    )
+    assert report.simulation(info).splitlines() == [
+        "flock-1 at tick 0: ready",
+        "note: activation 'random' runs on one worker: 3 were asked for",
+        "agents: bird 3",
+        "model flock, seed 1, random, 1 worker, luajit21",
+    ]
+
+
+def test_a_fault_of_the_environment_names_it_instead_of_an_agent() -> None:
+    fault = Fault(
+        kind="fuel",
+        message="the fuel is spent",
+        tick=5,
+        agent_type="environment",
+        file="environment.lua",
+        line=12,
+        handler="step",
+    )
+    assert faults.fault_lines(fault) == [
+        "fuel fault at tick 5: environment.lua:12: the fuel is spent",
+        "    the environment, in step",
+    ]
+
+
+def test_models_run_with_their_scripts_and_tables_and_without_their_prose() -> None:
+    files = {"README.md": "", "model.toml": "", "agents/a.lua": "", "links.csv": "1,2"}
+    kept = ["agents/a.lua", "links.csv", "model.toml"]
+    assert sorted(catalogue.program({**files, "expected.toml": ""})) == kept
 
 
 # --- edits -------------------------------------------------------------------------------------

@@ -40,6 +40,13 @@ def test_a_folder_is_read_with_its_scripts_and_nothing_else(home, tmp_path):
     assert library.read_model(str(folder / "model.toml")) == ("trade", files)
 
 
+def test_a_table_is_read_if_model_toml_names_it(home, tmp_path):
+    toml = '[environment]\nnetwork = { kind = "edges", file = "data/links.csv" }\n'
+    tables = {"model.toml": toml, "data/links.csv": "1,2\n", "results.csv": "tick\n"}
+    folder = write(tmp_path / "trade", **tables)
+    assert library.read_model(str(folder))[1] == {"model.toml": toml, "data/links.csv": "1,2\n"}
+
+
 def test_a_folder_is_called_by_its_full_path_even_when_it_is_the_present_one(
     home, tmp_path, monkeypatch
 ):
@@ -64,6 +71,28 @@ def test_the_list_has_every_model_with_its_description_by_name(home, shipped):
     listed = [(m.name, m.description, m.origin) for m in library.models()]
     assert [listed[0][0], listed[0][1][:15]] == ["broken", "(cannot be read"]
     assert listed[1:] == [("market", "about good", "home"), ("ring", "about ring", "library")]
+
+
+@pytest.mark.parametrize(
+    ("toml", "activation"),
+    [
+        ("", "synchronous"),
+        ('activation = "uniform"\n', "uniform"),
+        ('activation = { by_type = ["sheep", "wolf"] }\n', "by_type: sheep, wolf"),
+        (
+            'activation = { parameter = "regime" }\n[parameters]\n'
+            'regime = { default = "random", choices = ["random", "ordered"] }\n',
+            "regime: random, ordered",
+        ),
+        ('activation = { parameter = "regime" }\nparameters = 3\n', "regime"),
+        ("activation = 3\n", ""),
+        ("activation = ", ""),
+    ],
+)
+def test_a_model_is_listed_with_its_regime_or_how_it_is_chosen(home, shipped, toml, activation):
+    write(shipped / "ring", **{"model.toml": toml})
+    (model,) = library.models()
+    assert model.activation == activation
 
 
 def test_the_models_of_this_project_are_listed(home):

@@ -133,7 +133,7 @@ def test_a_count_that_is_a_whole_float_is_a_whole_number() -> None:
         (SMALL.replace("name", "nam"), 1, "nam", "unknown key 'nam'", "did you mean name?"),
         (SMALL + "[agent.b]\ncount = 1\n", 4, "agent", "unknown key 'agent'", "agents?"),
         (SMALL + "[settings]\nfuel = 3\n", 4, "settings", "there is no [settings]", "at the top"),
-        (SMALL + "[environment]\nspace = {}\n", 4, "environment", "later version", "remove it"),
+        (SMALL + "[experiment]\nruns = 3\n", 4, "experiment", "later version", "remove it"),
         ("name = 3\n[agents.a]\ncount = 1\n", 1, "name", "name must be a text, not a number", ""),
         ('name = "a b"\n[agents.a]\ncount = 1\n', 1, "name", "'a b' cannot name a model", ""),
         ("fuel = 1.5\n" + SMALL, 1, "fuel", "fuel must be a whole number, 1000 or more", ""),
@@ -146,13 +146,6 @@ def test_a_count_that_is_a_whole_float_is_a_whole_number() -> None:
             "on_error",
             "must be a text this version knows",
             "pause",
-        ),
-        (
-            'activation = "random"\n' + SMALL,
-            1,
-            "activation",
-            "comes in a later version",
-            "synchronous",
         ),
         ('activation = "fast"\n' + SMALL, 1, "activation", "there is no activation", "synchronous"),
         (

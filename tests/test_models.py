@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from statistics import fmean
 from typing import Any
 
 import pytest
-from examples import ROOT
+from expected import MODELS, NAMES, Column, Group, Number, groups, read_numbers, source
+from shares import Shares
+from worlds import same_for
 
 from runtime import library
+from runtime import protocol as p
 from runtime.client import Client, embedded_coordinator
 from runtime.commands import (
     CheckModel,
@@ -23,36 +23,13 @@ from runtime.commands import (
     RunSimulation,
     SimulationInfo,
 )
+from runtime.model import apply_parameters, read_model
+from workers.host import Host
 
-MODELS = ROOT / "models"
-NAMES = sorted(path.parent.name for path in MODELS.glob("*/model.toml"))
 AT_ONCE = 2
 """Simulations under way at the same time."""
-
-Number = dict[str, Any]
-Groups = dict[str, list[Number]]
-
-
-def expected(name: str) -> list[Number]:
-    path = MODELS / name / "expected.toml"
-    if not path.exists():
-        return []
-    content = tomllib.loads(path.read_text(encoding="utf-8"))
-    assert content["source"]
-    return content["number"]
-
-
-def groups(name: str) -> Groups:
-    """Numbers that the same runs answer, by what the runs have in common."""
-    found: Groups = {}
-    for number in expected(name):
-        key = json.dumps([number["parameters"], number["ticks"], number["runs"]])
-        found.setdefault(key, []).append(number)
-    return found
-
-
-def label(value: object) -> str | None:
-    return value[0]["what"] if isinstance(value, list) else None
+BENCHMARKS = {"gossip", "ring"}
+"""Models that are there to be timed: what they do is checked below, without expected.toml."""
 
 
 @pytest.fixture
@@ -82,60 +59,89 @@ def simulated(
     return seen
 
 
-def one_value(client: Client, info: SimulationInfo, number: Number) -> float:
-    """The statistic of one run."""
-    metric = number["metric"]
-    if number["statistic"] == "last":
-        return info.metrics[metric].last
-    assert number["statistic"] == "mean"
-    table = client.request(
-        QueryMetrics(
-            sim=info.sim, names=[metric], first=number["first"], last=number["ticks"], points=0
-        )
+def column(client: Client, info: SimulationInfo, number: Number) -> Column:
+    """A metric over time; of a number that needs only its last value, only that."""
+    if number.metric == "tick":
+        return [(info.tick, info.tick)]
+    if number.statistic == "last" and not number.at:
+        return [(info.tick, info.metrics[number.metric].last)]
+    order = QueryMetrics(
+        sim=info.sim, names=[number.metric], first=number.first, last=number.ticks, points=0
     )
-    return fmean(row[1] for row in table.rows if row[1] is not None)
-
-
-def over_runs(number: Number, values: list[float]) -> float:
-    """The number that the runs together give."""
-    if "share_below" in number:
-        return fmean(value <= number["share_below"] for value in values)
-    return fmean(value for value in values if value > number.get("major", float("-inf")))
+    return [(row[0], row[1]) for row in client.request(order).rows if row[1] is not None]
 
 
 @pytest.mark.process
-@pytest.mark.parametrize(
-    ("model", "numbers"),
-    [(name, numbers) for name in NAMES for numbers in groups(name).values()],
-    ids=label,
-)
-def test_a_library_model_reproduces_its_expected_numbers(
-    client: Client, model: str, numbers: list[Number]
-):
-    common = numbers[0]
+@pytest.mark.parametrize("group", groups(lambda number: not number.exact), ids=str)
+def test_a_library_model_reproduces_its_expected_numbers(client: Client, group: Group):
+    common = group.common
 
-    def one_run(seed: int) -> list[float]:
+    def one_run(seed: int) -> list[list[float]]:
         with Client(client.endpoint) as own:
             return simulated(
                 own,
-                model,
-                common["parameters"],
-                common["ticks"],
+                group.model,
+                common.parameters,
+                common.ticks,
                 seed,
-                look=lambda c, info: [one_value(c, info, number) for number in numbers],
+                look=lambda c, info: [n.of_run(column(c, info, n)) for n in group.numbers],
             )
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        runs = list(pool.map(one_run, range(1, common["runs"] + 1)))
+        runs = list(pool.map(one_run, range(1, common.runs + 1)))
     found = {
-        number["what"]: over_runs(number, list(values))
-        for number, values in zip(numbers, zip(*runs, strict=True), strict=True)
+        number.what: number.of_runs(values)
+        for number, values in zip(group.numbers, zip(*runs, strict=True), strict=True)
     }
-    wanted = {
-        number["what"]: pytest.approx(number["value"], abs=number["tolerance"])
-        for number in numbers
+    assert found == {
+        number.what: pytest.approx(number.wanted, abs=number.tolerance, rel=0)
+        for number in group.numbers
     }
-    assert found == wanted
+
+
+def same_on_all(
+    name: str, given: dict[str, Any], ticks: int, workers: Iterable[int]
+) -> tuple[int, list[tuple[int, dict[str, float | None]]]]:
+    """Last tick and rows of a run in this process, which are the same for each of ``workers``."""
+    model, findings = read_model(*library.read_model(str(MODELS / name)))
+    assert model is not None, findings
+    parameters, misfits = apply_parameters(model, given)
+    assert not misfits, misfits
+    checked, _ = Host().handle(p.Check(epoch=1, model=model, parameters=parameters), [])
+    assert isinstance(checked, p.Checked), checked
+
+    def run(count: int) -> Any:
+        world = Shares(model, checked.counts, count, parameters=parameters).run(ticks)
+        assert world.fault is None, world.fault
+        return world.tick, world.rows, world.digest()
+
+    synchronous = model.regime(parameters) == "synchronous"
+    last, rows, _ = same_for(workers if synchronous else (1,), run)
+    return last, rows
+
+
+@pytest.mark.parametrize("group", groups(lambda number: number.exact), ids=str)
+def test_an_exact_number_of_a_library_model_is_the_same_on_any_number_of_workers(group: Group):
+    common = group.common
+    last, rows = same_on_all(group.model, common.parameters, common.ticks, common.workers)
+    columns: dict[str, Column] = {
+        number.metric: [
+            (t, row[number.metric]) for t, row in rows if row.get(number.metric) is not None
+        ]
+        for number in group.numbers
+    }
+    columns["tick"] = [(last, last)]
+    assert {number.what: number.of_run(columns[number.metric]) for number in group.numbers} == {
+        number.what: pytest.approx(number.wanted, abs=number.tolerance, rel=0)
+        for number in group.numbers
+    }
+
+
+@pytest.mark.parametrize("model", NAMES)
+def test_every_library_model_begins_the_same_on_any_number_of_workers(model: str):
+    last, rows = same_on_all(model, {}, 10, (1, 3))
+    assert 0 < last <= 10
+    assert [tick for tick, _ in rows] == list(range(last + 1))
 
 
 @pytest.mark.process
@@ -145,18 +151,30 @@ def test_every_library_model_checks_without_a_finding_and_says_what_it_is(client
         given, files = library.read_model(str(MODELS / name))
         checked = client.request(CheckModel(name=given, files=files))
         found[name] = (checked.ok, checked.diagnostics, checked.name, bool(checked.description))
-        readme = (MODELS / name / "README.md").read_text(encoding="utf-8")
-        parts = [
-            f"**{part}.**" in readme for part in ("Question", "Rule", "What to look at", "Source")
-        ]
-        assert all(parts), f"models/{name}/README.md lacks a part"
     assert found == {name: (True, [], name, True) for name in NAMES}
 
 
-def test_the_models_that_claim_numbers_say_where_the_numbers_are_from():
-    assert {name for name in NAMES if expected(name)} == {"epidemic", "wealth"}
+@pytest.mark.parametrize("model", NAMES)
+def test_a_readme_of_the_library_has_its_four_parts(model: str):
+    readme = (MODELS / model / "README.md").read_text(encoding="utf-8")
+    parts = ["Question", "Rule", "What to look at", "Source"]
+    assert [part for part in parts if f"**{part}.**" in readme] == parts
 
 
+@pytest.mark.process
+@pytest.mark.parametrize("model", NAMES)
+def test_a_library_model_runs_with_what_it_is_given_by_default(client: Client, model: str):
+    info = simulated(client, model, {}, 100)
+    assert info.error is None
+    assert info.activation
+
+
+def test_every_model_but_the_benchmarks_has_numbers_and_says_where_they_are_from():
+    with_numbers = {name for name in NAMES if read_numbers(MODELS / name / "expected.toml")}
+    assert with_numbers == {name for name in NAMES if source(name)} == set(NAMES) - BENCHMARKS
+
+
+@pytest.mark.process
 @pytest.mark.process
 @pytest.mark.parametrize("workers", [1, 3])
 def test_every_token_of_the_ring_is_home_after_one_round(client: Client, workers: int):

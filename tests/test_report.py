@@ -82,6 +82,15 @@ def test_a_run_as_text_names_ending_settings_metrics_and_counts():
     ]
 
 
+def test_notes_of_a_run_stand_below_its_settings_and_in_its_json():
+    noted = info(notes=["activation 'random' runs on one worker: 3 were asked for"])
+    assert report.run_text(noted).splitlines()[2:4] == [
+        "  note: activation 'random' runs on one worker: 3 were asked for",
+        "",
+    ]
+    assert report.run_json(noted)["notes"] == noted.notes
+
+
 def test_a_run_that_a_condition_ended_says_which():
     shown = report.run_text(info(stopped="invariant", stopped_by="money", tick=5))
     assert shown.splitlines()[0] == "epidemic-1  tick 5, ended: an invariant broke: money"
@@ -111,6 +120,7 @@ def test_a_run_as_json_has_every_promised_name():
         "elapsed_s": 0.25,
         "ticks_per_s": 240,
         "error": None,
+        "notes": [],
     }
 
 
@@ -181,6 +191,15 @@ def test_a_fault_as_text_names_kind_tick_agent_line_message_and_cure():
     ]
 
 
+def test_a_fault_of_the_environment_as_text_names_it_instead_of_an_agent():
+    place = {"agent": None, "agent_type": "environment", "file": "environment.lua", "line": 12}
+    fault = Fault(kind="fuel", message="the fuel is spent", tick=5, handler="step", **place)
+    assert report.fault_text(fault).splitlines() == [
+        "error: fuel at tick 5, the environment in step",
+        "  environment.lua:12: the fuel is spent",
+    ]
+
+
 def test_a_fault_of_a_worker_names_the_worker():
     fault = Fault(kind="worker", message="worker 1 (pid 9) was killed", tick=4, worker=1)
     assert report.fault_text(fault).splitlines() == [
@@ -213,6 +232,7 @@ def test_a_checked_model_as_text_ends_with_a_summary():
         "",
         "sir: checks (1 warning)",
         "  agents      1\u00a0000 person",
+        "  activation  synchronous",
         "  parameters  beta=0.2",
         "  metrics     infected",
         "  dry run     3 ticks",

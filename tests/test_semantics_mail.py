@@ -173,7 +173,7 @@ REFUSED = {
         "id, to the name of a single agent, or use broadcast(type, kind, body) for a "
         "whole type"
     ),
-    "send(0, 'note')": "no agent has the id 0: ids are",
+    "send(-0.5, 'note')": "no agent has the id -0.5: ids are",
     "send(-1, 'note', {n = 1})": "no agent has the id -1: ids are",
     "send(1.5, 'note', {n = 1})": "no agent has the id 1.5: ids are",
     "send(1.5, 'only', {n = 1})": "no agent has the id 1.5: ids are",

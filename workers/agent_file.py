@@ -1,4 +1,5 @@
-"""One agent type's script, parsed and resolved, with the facts that other files' checks need."""
+"""One script, an agent type's or the environment's, parsed and resolved, with the facts that other
+files' checks need."""
 
 from __future__ import annotations
 
@@ -6,8 +7,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from runtime.protocol import TypeSpec
+from runtime.protocol import EnvironmentSpec, ExpressionSpec, TypeSpec
 from workers.broken import CompileText, blank_broken, names_of
+from workers.features import AGENT, ENVIRONMENT, Features, Role
 from workers.findings import Findings
 from workers.foreign import lowered, scan
 from workers.names import HOOKS
@@ -24,12 +26,18 @@ from workers.syntax import (
     to_bytes_text,
 )
 
+_INDEX: Final = (
+    "dot_index_expression",
+    "bracket_index_expression",
+    "method_index_expression",
+)
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 @dataclass
 class Sent:
-    """A call of ``send``, ``broadcast`` or ``after``; ``kind`` is None where it is computed."""
+    """A call of ``send``, ``broadcast``, ``after`` or ``ask``; ``kind`` is None where it is
+    computed."""
 
     api: str
     call: Node
@@ -50,7 +58,7 @@ class Spawned:
 
 @dataclass
 class Named:
-    """A place where a name is written as text: ``agents("wolf")``, ``record("price", x)``."""
+    """A place where a name is written as text: ``record("price", x)``."""
 
     name: str | None
     node: Node
@@ -59,10 +67,13 @@ class Named:
 @dataclass
 class AgentFile:
     """``handlers`` maps a kind to where its handler is named; ``hooks`` likewise ``init`` and
-    ``step``. ``whole`` is false where a part did not parse; ``declared`` and ``lost_kinds`` are
-    what that part seems to define and to handle."""
+    ``step``, ``queries`` the functions of ``query``. ``whole`` is false where a part did not parse;
+    ``declared`` and ``lost_kinds`` are what that part seems to define and to handle. ``spec`` is a
+    stand-in where the script is the environment's."""
 
     spec: TypeSpec
+    role: Role
+    features: Features
     tree: Tree
     scopes: Scopes
     findings: Findings
@@ -71,11 +82,24 @@ class AgentFile:
     lost_kinds: frozenset[str] = frozenset()
     handlers: dict[str, Node] = field(default_factory=dict)
     hooks: dict[str, Node] = field(default_factory=dict)
+    queries: dict[str, Node] = field(default_factory=dict)
     sent: list[Sent] = field(default_factory=list)
     spawned: list[Spawned] = field(default_factory=list)
-    listed: list[Named] = field(default_factory=list)
     records: list[Named] = field(default_factory=list)
     uses_message: bool = False
+
+    @property
+    def is_environment(self) -> bool:
+        return self.role is ENVIRONMENT
+
+    @property
+    def api(self) -> frozenset[str]:
+        """The global names that the runtime gives to this script, without the library."""
+        return self.features.names(self.role)
+
+    @property
+    def globals(self) -> frozenset[str]:
+        return self.features.globals(self.role)
 
     @property
     def kinds(self) -> set[str]:
@@ -93,7 +117,26 @@ class AgentFile:
         return raw if raw.isascii() else from_bytes_text(raw)
 
 
-def read_agent_file(spec: TypeSpec, compile_text: CompileText | None = None) -> AgentFile:
+def read_environment_file(
+    spec: EnvironmentSpec, features: Features, compile_text: CompileText | None = None
+) -> AgentFile:
+    """As ``read_agent_file`` for environment.lua."""
+    stand_in = TypeSpec(
+        name="environment",
+        count=ExpressionSpec("count", "1"),
+        file=spec.file,
+        source=spec.source,
+        line=spec.line,
+    )
+    return read_agent_file(stand_in, features, compile_text, ENVIRONMENT)
+
+
+def read_agent_file(
+    spec: TypeSpec,
+    features: Features,
+    compile_text: CompileText | None = None,
+    role: Role = AGENT,
+) -> AgentFile:
     """Parse a type's script, report what does not parse, and collect the facts of the rest."""
     source = to_bytes_text(spec.source)
     findings = Findings(spec.file, source)
@@ -119,7 +162,15 @@ def read_agent_file(spec: TypeSpec, compile_text: CompileText | None = None) -> 
         if tree.broken:
             tree = parse("")
     file = AgentFile(
-        spec, tree, resolve(tree), findings, whole, frozenset(declared), frozenset(lost_kinds)
+        spec,
+        role,
+        features,
+        tree,
+        resolve(tree),
+        findings,
+        whole,
+        frozenset(declared),
+        frozenset(lost_kinds),
     )
     _collect(file)
     return file
@@ -149,6 +200,9 @@ def _collect(file: AgentFile) -> None:
         kind = handler_kind(tree, use.node)
         if kind is not None and use.function.is_file:
             file.handlers.setdefault(kind, use.node)
+        name = query_name(tree, use.node) if file.is_environment else None
+        if name is not None and use.function.is_file:
+            file.queries.setdefault(name, use.node)
     for use in scopes.reads:
         if use.node.var is None and tree.slice(use.node) == "message":
             file.uses_message = True
@@ -158,8 +212,17 @@ def _collect(file: AgentFile) -> None:
 
 def handler_kind(tree: Tree, target: Node) -> str | None:
     """The kind if the target of an assignment is ``on.kind`` or ``on["kind"]``."""
+    return _entry(tree, target, "on")
+
+
+def query_name(tree: Tree, target: Node) -> str | None:
+    """The name if the target of an assignment is ``query.name`` or ``query["name"]``."""
+    return _entry(tree, target, "query")
+
+
+def _entry(tree: Tree, target: Node, table: str) -> str | None:
     base = target.children[0]
-    if base.type != "identifier" or base.var is not None or tree.slice(base) != "on":
+    if base.type != "identifier" or base.var is not None or tree.slice(base) != table:
         return None
     if target.type == "bracket_index_expression":
         return literal(tree, target.get("field"))
@@ -171,6 +234,13 @@ def literal(tree: Tree, node: Node | None) -> str | None:
     if node is None or node.type != "string":
         return None
     return string_value(tree.slice(node))
+
+
+def root_of(node: Node) -> Node:
+    """What an index expression begins with: ``env`` of ``env.prices[1].low``."""
+    while node.type in _INDEX:
+        node = node.children[0]
+    return node
 
 
 def api_name(tree: Tree, call: Node) -> str:
@@ -185,13 +255,12 @@ def _collect_call(file: AgentFile, use: Use) -> None:
     given = arguments(call)
     first = given[0] if given else None
     second = given[1] if len(given) > 1 else None
-    if name in ("send", "broadcast", "after"):
+    if name in ("send", "broadcast", "after", "ask"):
         to = None if name == "after" else first
         file.sent.append(Sent(name, call, to, literal(tree, second), second))
     elif name == "spawn":
         fields = keyed_fields(tree, second) if second and second.type == "table_constructor" else []
         keys = [key for key, _ in fields if key is not None]
         file.spawned.append(Spawned(call, literal(tree, first), first, keys))
-    elif name in ("agents", "record") and first is not None:
-        named = file.listed if name == "agents" else file.records
-        named.append(Named(literal(tree, first), first))
+    elif name == "record" and first is not None:
+        file.records.append(Named(literal(tree, first), first))

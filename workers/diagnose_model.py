@@ -1,178 +1,40 @@
-"""What only all files together can tell: who sends what to whom, and which names clash."""
+"""What only model.toml and all files together can tell: fields that get lost, names that clash."""
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-from runtime.protocol import ModelSpec
-from workers.agent_file import AgentFile, Sent, literal
+from runtime.protocol import ModelSpec, TypeSpec
+from workers.agent_file import AgentFile, literal
 from workers.diagnose_state import stored_values
+from workers.expression_rules import CONTEXTS
+from workers.features import features_of
 from workers.findings import Findings
-from workers.names import AGGREGATES, EXPRESSION_NAMES, RANDOM, listing, nearest
-from workers.syntax import Node
+from workers.names import AGGREGATES, EXPRESSION_NAMES, RANDOM, nearest
 
 _EXPRESSION_WORDS: Final = EXPRESSION_NAMES | RANDOM | {"tick", "self", "msg", "param", "env"}
+_CELL_WORDS: Final = CONTEXTS["layer_step"].names | CONTEXTS["layer_init"].names | {"layer"}
 
 
-def diagnose_model(model: ModelSpec, files: list[AgentFile], toml: Findings) -> None:
-    """Report across files; findings about model.toml go to ``toml``."""
-    by_type = {file.spec.name: file for file in files}
-    aliases = {agent.alias: agent.name for agent in model.types if agent.alias}
-    handled: dict[str, set[str]] = {
-        name: set(file.handlers) | file.lost_kinds for name, file in by_type.items()
-    }
-    for file in files:
-        for sent in file.sent:
-            _sent(file, sent, handled, aliases)
+def diagnose_model(
+    model: ModelSpec, files: list[AgentFile], script: AgentFile | None, toml: Findings
+) -> None:
+    """Report across files; findings about model.toml go to ``toml``. ``script``: environment.lua,
+    None without one."""
+    scripts = [*files, script] if script is not None else files
+    for file in scripts:
         for spawned in file.spawned:
-            _type_name(file, spawned.agent_type, spawned.type_node, handled, "spawn")
             reserved = [name for name in spawned.fields if name in ("id", "type")]
             if reserved:
                 file.error(
                     spawned.call, "identity", f"{reserved[0]} is given by the runtime at spawn",
                     "use another field name",
                 )  # fmt: skip
-        for listed in file.listed:
-            _type_name(file, listed.name, listed.node, handled, "agents")
-        _overwritten(file, files)
-    _nobody_sends(files)
-    _clashes(model, files, toml)
-
-
-def _sent(
-    file: AgentFile, sent: Sent, handled: dict[str, set[str]], aliases: dict[str, str]
-) -> None:
-    to = sent.to
-    name = literal(file.tree, to)
-    recipient: str | None = None
-    if sent.api == "broadcast":
-        if not _type_name(file, name, to, handled, "broadcast"):
-            return
-        recipient = name
-    elif sent.api == "after" or (to is not None and file.text(to) == "self.id"):
-        recipient = file.spec.name
-    elif name is not None and to is not None:
-        if name not in aliases:
-            _not_an_agent(file, sent, to, name, handled, aliases)
-            return
-        recipient = aliases[name]
-    elif to is not None and file.text(to) == "self":
-        file.error(to, "recipient", "self is the agent's table, not its id", "write self.id")
-        return
-    if sent.kind is None or sent.kind_node is None:
-        return
-    everywhere = set().union(*handled.values())
-    allowed = handled.get(recipient, set()) if recipient is not None else everywhere
-    if sent.kind in allowed:
-        return
-    like = nearest(sent.kind, allowed)
-    where = f"agents/{recipient}.lua" if recipient else "the recipient's file"
-    others = sorted(kind for kind in handled if sent.kind in handled[kind])
-    if recipient is not None and others:
-        message = f"type '{recipient}' has no handler for '{sent.kind}' (type '{others[0]}' has)"
-    elif recipient is not None:
-        message = f"type '{recipient}' has no handler for '{sent.kind}'"
-    else:
-        message = f"no agent type handles messages of kind '{sent.kind}'"
-    write = f"write function on.{sent.kind}(self, msg, from) in {where}"
-    if not sent.kind.isidentifier():
-        write = f'write on["{sent.kind}"] = function(self, msg, from) … end in {where}'
-    file.error(
-        sent.kind_node,
-        "unhandled",
-        message,
-        f"did you mean '{like}'? Or {write}" if like else write,
-    )
-
-
-def _not_an_agent(
-    file: AgentFile,
-    sent: Sent,
-    node: Node,
-    name: str,
-    handled: dict[str, set[str]],
-    aliases: dict[str, str],
-) -> None:
-    like = nearest(name, aliases)
-    if name == "environment":
-        message = "this model has no environment to send to"
-        hint = "environments come in a later version; keep shared values in an agent with a name"
-    elif name in handled:
-        message = f"'{name}' is an agent type: a message goes to one agent"
-        hint = (
-            f'write broadcast("{name}", kind, body), or send(choice(agents("{name}")), kind, body)'
-        )
-    elif sent.kind is None and any(name in kinds for kinds in handled.values()):
-        message = f"'{name}' is a message kind: the recipient comes first"
-        hint = f'write send(to, "{name}", body)'
-    else:
-        message = f"no agent has the name '{name}'"
-        hint = (
-            f"did you mean '{like}'?" if like else f"names: {listing(aliases)}; else send to an id"
-        )
-    file.error(node, "recipient", message, hint)
-
-
-def _type_name(
-    file: AgentFile, name: str | None, node: Node | None, handled: dict[str, set[str]], api: str
-) -> bool:
-    """Whether a literal type name is one; a computed name passes."""
-    if node is None:
-        return True
-    if name is None:
-        if node.type in ("number", "true", "false", "nil", "table_constructor"):
-            file.error(
-                node,
-                "type",
-                f"{api} takes the name of an agent type",
-                f'{api}("{next(iter(handled), "type")}", …)',
-            )
-            return False
-        return True
-    if name in handled:
-        return True
-    like = nearest(name, handled)
-    file.error(
-        node, "type", f"there is no agent type '{name}'",
-        f"did you mean '{like}'?" if like else f"types: {listing(handled)}",
-    )  # fmt: skip
-    return False
-
-
-def _cure_of_unsent(kind: str, like: str | None) -> str:
-    if kind in ("init", "step"):
-        return f"what the runtime calls itself stands without on: function {kind}(self)"
-    return f"did you mean '{like}'?" if like else "send it, or remove the handler"
-
-
-def _nobody_sends(files: list[AgentFile]) -> None:
-    """Only where every kind sent is known."""
-    if not all(file.whole for file in files):
-        return
-    if any(sent.kind is None for file in files for sent in file.sent):
-        return
-    if any(_passes_api_on(file) for file in files):
-        return
-    sent_kinds = {sent.kind for file in files for sent in file.sent if sent.kind is not None}
     for file in files:
-        for kind, node in file.handlers.items():
-            if kind not in sent_kinds:
-                like = nearest(kind, sent_kinds - set(file.handlers))
-                file.warning(
-                    node, "unsent", f"no agent sends messages of kind '{kind}'",
-                    _cure_of_unsent(kind, like),
-                )  # fmt: skip
-
-
-def _passes_api_on(file: AgentFile) -> bool:
-    """Whether send, broadcast or after is used otherwise than in a plain call."""
-    return any(
-        use.node.var is None
-        and file.text(use.node) in ("send", "broadcast", "after")
-        and (use.node.parent is None or use.node.parent.type != "function_call"
-             or use.node.parent.children[0] is not use.node)
-        for use in file.scopes.reads
-    )  # fmt: skip
+        _overwritten(file, scripts)
+        _never_published(file, scripts, toml)
+    _clashes(model, scripts, toml)
 
 
 def _overwritten(file: AgentFile, files: list[AgentFile]) -> None:
@@ -220,6 +82,47 @@ def _overwritten(file: AgentFile, files: list[AgentFile]) -> None:
         )  # fmt: skip
 
 
+def _never_published(file: AgentFile, scripts: list[AgentFile], toml: Findings) -> None:
+    """Fields to publish that nothing ever sets: a misspelt name, most likely."""
+    if not file.spec.publish or not file.whole:
+        return
+    known = {field.name for field in file.spec.state} | {"parent"}
+    for use in file.scopes.stores:
+        target = use.node
+        if target.type == "bracket_index_expression":
+            key = literal(file.tree, target.get("field"))
+            if key is None and file.text(target.children[0]) == file.role.me:
+                return
+            known |= {key} if key is not None else set()
+        else:
+            known.add(file.text(target.children[-1]))
+    for other in scripts:
+        for spawned in other.spawned:
+            if spawned.agent_type in (file.spec.name, None):
+                known |= set(spawned.fields)
+    for name in file.spec.publish:
+        if name in known | {"id", "type"}:
+            continue
+        line, column = _publish_place(file.spec, name, toml)
+        like = nearest(name, known)
+        toml.at(
+            line, column, len(name), "publish",
+            f"nothing gives a {file.spec.name} a field '{name}': what it publishes is always nil",
+            f"did you mean '{like}'?" if like else f"set self.{name} in {file.spec.file}",
+            "warning",
+        )  # fmt: skip
+
+
+def _publish_place(agent: TypeSpec, name: str, toml: Findings) -> tuple[int, int]:
+    """(line, column) of the name in the type's ``publish``."""
+    after = [0, *(match.end() for match in re.finditer("\n", toml.text))]
+    start = after[min(max(agent.line, 1), len(after)) - 1]
+    found = re.compile(rf"publish\s*=[^\]]*?[\"']({re.escape(name)})[\"']").search(toml.text, start)
+    at = found.start(1) if found is not None else start
+    line = toml.text.count("\n", 0, at) + 1
+    return line, at - after[line - 1]
+
+
 def _clashes(model: ModelSpec, files: list[AgentFile], toml: Findings) -> None:
     parameters = {parameter.name: parameter.line for parameter in model.parameters}
     metrics = {metric.name: metric.line for metric in model.metrics}
@@ -229,8 +132,12 @@ def _clashes(model: ModelSpec, files: list[AgentFile], toml: Findings) -> None:
         column = max(0, source.find(name))
         toml.at(line, column, len(name), "clash", message, "rename one of them")
 
+    features = features_of(model)
+    words = _EXPRESSION_WORDS | AGGREGATES | {"i"}
+    words |= {"space"} if features.space else set()
+    words |= _CELL_WORDS if features.layers else set()
     for name, line in parameters.items():
-        if name in _EXPRESSION_WORDS | AGGREGATES | {"i"}:
+        if name in words:
             clash(
                 line,
                 name,
@@ -245,7 +152,18 @@ def _clashes(model: ModelSpec, files: list[AgentFile], toml: Findings) -> None:
                 name,
                 f"the metric '{name}' has a name that means something else in expressions",
             )
+    for layer in model.environment.layers if model.environment is not None else ():
+        if layer.name in parameters:
+            message = f"'{layer.name}' is a parameter (line {parameters[layer.name]}) and a layer"
+            clash(layer.line, layer.name, message)
+        elif layer.name in words | RANDOM:
+            message = (
+                f"the layer '{layer.name}' has a name that means something else in expressions"
+            )
+            clash(layer.line, layer.name, message)
     for agent in model.types:
+        if agent.name == "environment":
+            clash(agent.line, agent.name, "an agent type cannot be called 'environment'")
         if agent.name in parameters:
             message = (
                 f"'{agent.name}' is a parameter (line {parameters[agent.name]}) and an agent type"

@@ -6,15 +6,17 @@ import re
 from typing import Final
 
 from runtime.protocol import ModelSpec
-from workers.agent_file import AgentFile, literal
+from workers.agent_file import AgentFile, literal, root_of
+from workers.missing import why_missing
 from workers.names import (
     API,
     FOREIGN_FUNCTIONS,
     FOREIGN_GLOBALS,
     FOREIGN_MEMBERS,
-    GLOBALS,
     HOOKS,
+    LAYER_METHODS,
     LIBRARIES,
+    VALUES,
     listing,
     nearest,
 )
@@ -22,12 +24,11 @@ from workers.scope import Use, Variable
 from workers.syntax import Node, arguments
 
 _RESERVED: Final = re.compile(r"__[A-Z]")
-_VALUES: Final = frozenset({"param", "env", "on"})
-"""API names that are no functions."""
-
 _USAGE: Final = {
     "tick": "tick()", "random": "random()", "agents": 'agents("type")', "message": "message()",
     "choice": "choice(list)", "normal": "normal(mean, sd)", "remove": "remove()",
+    "position": "position()", "links": "links()", "degree": "degree()",
+    "empty_cells": "empty_cells()",
 }  # fmt: skip
 
 
@@ -43,32 +44,23 @@ def diagnose_names(file: AgentFile, model: ModelSpec) -> None:
 
 def _undeclared(file: AgentFile, model: ModelSpec) -> None:
     defined = set(file.scopes.globals_written(file.tree)) | file.declared
+    known = file.globals
     uses: dict[str, list[Use]] = {}
     for use in file.scopes.reads:
         name = file.text(use.node)
-        if use.node.var is None and name not in defined and name not in GLOBALS:
+        if use.node.var is None and name not in defined and name not in known:
             uses.setdefault(name, []).append(use)
-        elif use.node.var is None and name == "env":
-            file.error(
-                use.node, "later", "this model has no environment",
-                "environments come in a later version; keep shared values in an agent",
-            )  # fmt: skip
-        elif use.node.var is None and name == "ask":
-            file.error(
-                use.node, "activation",
-                "ask needs a regime in which effects are visible at once; this one is synchronous",
-                "send a message and handle the answer: send(to, kind, …), function on.answer(…)",
-            )  # fmt: skip
     for name, listed in uses.items():
         if _RESERVED.match(name):
             continue
-        message, hint = _why_undeclared(file, model, name, listed[0], defined)
+        code, message, hint = _why_undeclared(file, model, name, listed[0], defined)
         lines = sorted({file.tree.line(use.node.start) for use in listed[1:]})
         lines = [line for line in lines if line != file.tree.line(listed[0].node.start)]
         if lines:
             shown = ", ".join(map(str, lines[:6])) + (", …" if len(lines) > 6 else "")
             message += f" (also on line{'s' if len(lines) > 1 else ''} {shown})"
-        file.error(_whole(listed[0].node), "undeclared", message, hint)
+        node = listed[0].node
+        file.error(node if name in API else _whole(node), code, message, hint)
 
 
 def _whole(node: Node) -> Node:
@@ -81,38 +73,56 @@ def _whole(node: Node) -> Node:
 
 def _why_undeclared(
     file: AgentFile, model: ModelSpec, name: str, use: Use, defined: set[str]
-) -> tuple[str, str]:
+) -> tuple[str, str, str]:
+    """(code, message, hint)."""
+    undeclared = f"undeclared global '{name}'"
     if any(name == parameter.name for parameter in model.parameters):
-        return f"undeclared global '{name}'", f"a parameter is param.{name}"
+        return "undeclared", undeclared, f"a parameter is param.{name}"
+    me = file.role.me
+    fields = {
+        file.text(store.node.children[-1])
+        for store in file.scopes.stores
+        if store.node.type == "dot_index_expression" and file.text(store.node.children[0]) == me
+    } | {field.name for field in file.spec.state}
+    if name in fields:
+        return "undeclared", undeclared, f"{file.role.who}'s own field is {me}.{name}"
+    missing = why_missing(name, file.role, file.features)
+    if missing is not None:
+        return "feature", *missing
     if name in FOREIGN_GLOBALS:
-        message, hint = FOREIGN_GLOBALS[name]
-        return message, hint
+        return "undeclared", *FOREIGN_GLOBALS[name]
     parent = use.node.parent
     if name == "f" and parent is not None and parent.type == "function_call":
         given = parent.child("arguments")
         if given is not None and given.children[0].type == "string":
-            return 'f"…" is not Lua', 'write "a " .. x, or string.format("a %d", x)'
-    locals_ = {variable.name for variable in file.scopes.variables}
+            return (
+                "undeclared",
+                'f"…" is not Lua',
+                'write "a " .. x, or string.format("a %d", x)',
+            )
     if any(name == agent.name for agent in model.types):
-        return f"undeclared global '{name}'", f'an agent type is named in quotes: "{name}"'
-    fields = {
-        file.text(store.node.children[-1])
-        for store in file.scopes.stores
-        if store.node.type == "dot_index_expression" and file.text(store.node.children[0]) == "self"
-    } | {field.name for field in file.spec.state}
-    if name in fields:
-        return f"undeclared global '{name}'", f"the agent's own field is self.{name}"
-    like = nearest(name, GLOBALS | defined | locals_)
+        return "undeclared", undeclared, f'an agent type is named in quotes: "{name}"'
+    return "undeclared", *_alike(file, name, use, defined)
+
+
+def _alike(file: AgentFile, name: str, use: Use, defined: set[str]) -> tuple[str, str]:
+    parent = use.node.parent
+    locals_ = {variable.name for variable in file.scopes.variables}
+    like = nearest(name, file.globals | defined | locals_)
     called = (
         parent is not None and parent.type == "function_call" and parent.children[0] is use.node
     )
-    what = "unknown function" if called else "undeclared global"
+    message = f"{'unknown function' if called else 'undeclared global'} '{name}'"
     if like is not None:
         form = " (a local of another function or block)" if like == name else ""
-        return f"{what} '{name}'", f"did you mean {like}?{form}"
+        return message, f"did you mean {like}?{form}"
+    other = nearest(name, API) if called else None
+    missing = why_missing(other, file.role, file.features) if other is not None else None
+    if missing is not None:
+        return message, f"did you mean {other}? {missing[0]}: {missing[1]}"
     if called:
-        return f"{what} '{name}'", f"the runtime gives: {listing(API - _VALUES, 30)}"
-    return f"{what} '{name}'", f"declare it (local {name} = …), or keep it in self.{name}"
+        return message, f"the runtime gives: {listing(file.api - VALUES, 40)}"
+    return message, f"declare it (local {name} = …), or keep it in {file.role.me}.{name}"
 
 
 def _reserved(file: AgentFile) -> None:
@@ -171,13 +181,14 @@ def _member(file: AgentFile, index: Node) -> str | None:
 
 
 def _redefined(file: AgentFile) -> None:
+    known = file.globals | {"env", "on", "query"}
     for use in file.scopes.writes:
         name = file.text(use.node)
-        if use.node.var is not None or name not in GLOBALS:
+        if use.node.var is not None or name not in known:
             continue
         hook = FOREIGN_FUNCTIONS.get(name)
         if hook and use.function.is_file:
-            hint = f"the function the runtime calls is {hook}(self)"
+            hint = f"the function the runtime calls is {hook}({file.role.me})"
         else:
             hint = f"rename it, or make it local: local my_{name} = …"
         file.error(
@@ -196,17 +207,18 @@ def _redefined(file: AgentFile) -> None:
         elif name == "param":
             file.error(
                 use.node, "redefined", "parameters are read-only while the model runs",
-                "keep what changes in self",
+                f"keep what changes in {file.role.me}",
             )  # fmt: skip
     _shadows(file)
 
 
 def _shadows(file: AgentFile) -> None:
     """A local that hides a function and is then called all the same: ``local tick = tick()``."""
+    known = file.globals | HOOKS
     for use in file.scopes.calls:
         callee = use.node.children[0]
         variable = callee.var
-        if not isinstance(variable, Variable) or variable.name not in GLOBALS | HOOKS:
+        if not isinstance(variable, Variable) or variable.name not in known:
             continue
         value = variable.value
         if value is None or variable.writes:
@@ -226,10 +238,11 @@ _OPERANDS: Final = ("binary_expression", "unary_expression")
 
 def _functions_as_values(file: AgentFile) -> None:
     """``tick % 10`` computes with the function; ``agents.wolf`` indexes it."""
+    functions = file.api - VALUES
     for use in file.scopes.reads:
         node, name = use.node, file.text(use.node)
         parent = node.parent
-        if node.var is not None or name not in API - _VALUES or parent is None:
+        if node.var is not None or name not in functions or parent is None:
             continue
         operand = parent.type in _OPERANDS and parent.children[-2].type not in (
             "==",
@@ -275,9 +288,18 @@ def _methods(file: AgentFile) -> None:
             method = file.text(callee.children[-1])
             if method in LIBRARIES["string"] or method in stored or method in keys:
                 continue
+            base = root_of(callee)
+            if base.var is None and file.text(base) in ("layer", "env", "space", "query", "on"):
+                continue
+            if file.features.layers and method in LAYER_METHODS:
+                continue
             owner = file.text(callee.children[0])
-        elif callee.type == "dot_index_expression" and file.text(callee.children[0]) == "self":
-            method, owner = file.text(callee.children[-1]), "self"
+        elif (
+            callee.type == "dot_index_expression"
+            and file.text(callee.children[0]) == file.role.me
+            and callee.children[0].var is not None
+        ):
+            method, owner = file.text(callee.children[-1]), file.role.me
             if method in stored or method in keys:
                 continue
         else:
@@ -285,8 +307,8 @@ def _methods(file: AgentFile) -> None:
         if owner in LIBRARIES or (owner in FOREIGN_GLOBALS and owner not in ("self", "msg")):
             continue
         given = ", ".join(file.text(one) for one in arguments(use.node))
-        if owner in ("self", "msg"):
-            if method in API:
+        if owner in ("self", "msg", file.role.me):
+            if method in file.api:
                 hint = f"{method} is a function of its own: write {method}({given})"
             elif method in defined_functions:
                 hint = f"write {method}({', '.join(filter(None, (owner, given)))})"

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from typing import Final
 
 from workers.agent_file import AgentFile, api_name, handler_kind
-from workers.names import GLOBALS
 from workers.scope import Function, Use, Variable
 from workers.syntax import Node, arguments
 
@@ -41,7 +40,7 @@ class _Shared:
         self.defined = {
             name
             for name, uses in file.scopes.globals_written(file.tree).items()
-            if name not in GLOBALS and any(use.function.is_file for use in uses)
+            if name not in file.globals and any(use.function.is_file for use in uses)
         }
         self.load_only = self._load_only()
 
@@ -112,7 +111,7 @@ def _assignments(file: AgentFile, shared: _Shared) -> None:
                     "it must not change after the script has loaded",
                     _CURE.format(name=name),
                 )  # fmt: skip
-        elif name not in GLOBALS:
+        elif name not in file.globals:
             file.error(
                 use.node, "shared", f"'{name}' is assigned as a global inside a function",
                 f"write local {name} = …, or keep it in the agent: self.{name} = …"

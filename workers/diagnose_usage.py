@@ -9,28 +9,10 @@ from workers.agent_file import AgentFile, Named, api_name, handler_kind, literal
 from workers.diagnose_state import stored_values
 from workers.names import FOREIGN_FUNCTIONS, HOOKS
 from workers.scope import Function, Variable
-from workers.syntax import Node, arguments
+from workers.signatures import signature
+from workers.syntax import Node, arguments, is_multi
 
-_ARGUMENTS: Final = {
-    "send": (2, 4, "send(to, kind, body, delay)"),
-    "broadcast": (2, 4, "broadcast(type, kind, body, delay)"),
-    "after": (2, 3, "after(delay, kind, body)"),
-    "spawn": (1, 2, "spawn(type, fields)"),
-    "remove": (0, 0, "remove()"),
-    "tick": (0, 0, "tick()"),
-    "message": (0, 0, "message()"),
-    "agents": (1, 1, 'agents("type")'),
-    "record": (2, 2, 'record("name", value)'),
-    "choice": (1, 1, "choice(list)"),
-    "shuffle": (1, 1, "shuffle(list)"),
-    "random": (0, 2, "random(), random(n) or random(a, b)"),
-    "normal": (0, 2, "normal(mean, sd)"),
-    "exponential": (0, 1, "exponential(rate)"),
-    "poisson": (1, 1, "poisson(mean)"),
-}
-"""API function -> least and most arguments, and its form."""
-
-_BODY_AT: Final = {"send": 2, "broadcast": 2, "after": 2, "spawn": 1}
+_BODY_AT: Final = {"send": 2, "broadcast": 2, "after": 2, "ask": 2, "spawn": 1}
 _DELAY_AT: Final = {"send": 3, "broadcast": 3, "after": 0}
 _LITERALS: Final = ("number", "string", "true", "false", "function_definition")
 _ARITHMETIC: Final = ("+", "-", "*", "/", "%", "//", "^")
@@ -175,15 +157,15 @@ def _calls(file: AgentFile) -> None:
     for use in file.scopes.calls:
         _same_line(file, use.node)
         name = api_name(file.tree, use.node)
-        if name not in _ARGUMENTS:
+        known = signature(name, file.features, file.role) if name in file.api else None
+        if known is None:
             continue
-        given = arguments(use.node)
-        least, most, form = _ARGUMENTS[name]
-        open_ended = bool(given) and given[-1].type in ("function_call", "vararg_expression")
-        if len(given) > most or (len(given) < least and not open_ended):
+        given, form = arguments(use.node), known.form
+        open_ended = bool(given) and is_multi(given[-1])
+        if len(given) > known.most or (len(given) < known.least and not open_ended):
             _count(file, use.node, name, given, form)
             continue
-        if name in ("send", "broadcast", "after") and len(given) > 1:
+        if name in ("send", "broadcast", "after", "ask") and len(given) > 1:
             _kind(file, given[1], form)
         body_at = _BODY_AT.get(name, len(given))
         if body_at < len(given) and given[body_at].type in _LITERALS:
@@ -214,8 +196,11 @@ def _count(file: AgentFile, call: Node, name: str, given: list[Node], form: str)
     if name == "remove":
         message = "remove() takes no argument: an agent removes itself"
         hint = "write remove(); to remove another, send it a message whose handler calls remove()"
-    elif name in ("tick", "message"):
+    elif name in ("tick", "message", "random_empty"):
         message, hint = f"{name}() takes no argument", f"write {form}"
+    elif name == "spawn" and not file.features.space and len(given) > 2:
+        message = "spawn is given a place, and this model has no space"
+        hint = f"write {form}, or declare a space in [environment] of model.toml"
     else:
         message = f"{name} is called with {len(given)} argument{'s' if len(given) != 1 else ''}"
         hint = f"write {form}"

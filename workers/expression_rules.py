@@ -10,20 +10,31 @@ from workers.names import RANDOM
 
 @dataclass(frozen=True)
 class Rules:
-    """What a context allows besides parameters and the library."""
+    """What a context allows besides parameters and the library. ``world``: which of env, layer and
+    space; ``cells``: the layers by their bare names, the value at the cell."""
 
     names: frozenset[str] = frozenset()
     aggregates: bool = False
     metrics: bool = False
+    world: frozenset[str] = frozenset()
+    cells: bool = False
 
 
-_SETTLED: Final = Rules(frozenset({"tick"}), aggregates=True, metrics=True)
-_AGENT: Final = Rules(frozenset({"tick", "self"}))
+WORLD: Final = frozenset({"env", "layer", "space"})
+
+_SETTLED: Final = Rules(frozenset({"tick"}), aggregates=True, metrics=True, world=WORLD)
+_MEASURED: Final = Rules(frozenset({"tick"}), aggregates=True, world=WORLD)
+_AGENT: Final = Rules(frozenset({"tick", "self"}), world=WORLD)
 
 CONTEXTS: Final[dict[str, Rules]] = {
     "count": Rules(),
-    "state": Rules(frozenset({"i"}) | RANDOM),
-    "metric": Rules(frozenset({"tick"}), aggregates=True),
+    "state": Rules(frozenset({"i"}) | RANDOM, world=frozenset({"env"})),
+    "size": Rules(),
+    "place": Rules(frozenset({"i"}) | RANDOM),
+    "layer_init": Rules(frozenset({"x", "y"}) | RANDOM),
+    "layer_step": Rules(frozenset({"tick", "v", "x", "y", "around"}) | RANDOM, cells=True),
+    "rate": Rules(),
+    "metric": _MEASURED,
     "stop": _SETTLED,
     "until": _SETTLED,
     "invariant": _SETTLED,
@@ -31,11 +42,12 @@ CONTEXTS: Final[dict[str, Rules]] = {
     "field": _AGENT,
     "group": _AGENT,
     "order": _AGENT,
-    "aggregate": Rules(frozenset({"tick"}), aggregates=True),
+    "aggregate": _MEASURED,
 }
+"""``size``: numbers of a space or network; ``place``: coordinates; ``rate``: diffuse and decay."""
 
-INSIDE: Final = Rules(frozenset({"tick", "self"}))
-INSIDE_MAIL: Final = Rules(frozenset({"tick", "msg"}))
+INSIDE: Final = Rules(frozenset({"tick", "self"}), world=WORLD)
+INSIDE_MAIL: Final = Rules(frozenset({"tick", "msg"}), world=WORLD)
 
 _FORMS: Final = {
     "count": "count(type) or count(type, condition)",
@@ -47,7 +59,7 @@ _FORMS: Final = {
 ONLY: Final = {
     "self": "self stands only inside an aggregate: sum(type, self.field)",
     "msg": "msg stands only inside mail: mail('kind', msg.field)",
-    "i": "i (the agent's index in its type) stands only in [agents.x] state",
+    "i": "i (the agent's index in its type) stands only in state and place of [agents.x]",
     "tick": "an expression that is evaluated at creation has no tick",
 }
 

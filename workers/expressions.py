@@ -13,13 +13,18 @@ from typing import Final, TypedDict
 
 from runtime.protocol import Diagnostic, ModelSpec
 from workers.broken import CompileText
-from workers.expression_rules import CONTEXTS, INSIDE, INSIDE_MAIL, ONLY, Rules, form
+from workers.expression_rules import CONTEXTS, INSIDE, INSIDE_MAIL, ONLY, WORLD, Rules, form
+from workers.expression_world import world_problem
+from workers.features import features_of
 from workers.findings import Findings
 from workers.foreign import scan
 from workers.names import (
     AGGREGATES,
+    API,
     EXPRESSION_NAMES,
     LIBRARIES,
+    RANDOM,
+    VALUES,
     listing,
     nearest,
 )
@@ -66,7 +71,9 @@ class _Compiler:
         context: str,
         kinds: frozenset[str] | None,
         records: frozenset[str],
+        queries: frozenset[str] | None,
         agent_type: str,
+        layer: str,
         findings: Findings,
         place: tuple[int, int],
     ) -> None:
@@ -75,8 +82,12 @@ class _Compiler:
         self.parameters = {parameter.name for parameter in model.parameters}
         self.metrics = {metric.name for metric in model.metrics} | records
         self.types = [agent.name for agent in model.types]
+        self.features = features_of(model)
+        self.cells = frozenset(self.features.layers if self.rules.cells else ())
         self.kinds = kinds
+        self.queries = queries
         self.agent_type = agent_type
+        self.layer = layer
         self.findings = findings
         self.line, self.column = place
         self.text = to_bytes_text(text)
@@ -197,6 +208,10 @@ class _Compiler:
             return
         if name in EXPRESSION_NAMES or (name in self.metrics and rules.metrics):
             return
+        if name in self.cells:
+            if name == self.layer:
+                self.node(node, f"{name} is this layer: its value at the cell is v", "write v")
+            return
         if name in self.metrics:
             own = f"an agent's field is self.{name}; " if "self" in rules.names else ""
             self.node(
@@ -204,8 +219,10 @@ class _Compiler:
                 f"{name} is a metric; metrics can be read in stop, until and invariants only",
                 f"{own}for the metric, write its expression here",
             )
-        elif name == "env":
-            self.node(node, "this model has no environment", "environments come in a later version")
+        elif name in WORLD:
+            problem = world_problem(self.tree, node, rules, self.features, self.queries)
+            if problem is not None:
+                self.node(*problem)
         elif name in ONLY:
             self.node(node, ONLY[name])
         elif name in AGGREGATES and rules.aggregates:
@@ -219,7 +236,7 @@ class _Compiler:
             self._unknown(node, name, rules)
 
     def _unknown(self, node: Node, name: str, rules: Rules) -> None:
-        known = self.parameters | rules.names | {"param"} | EXPRESSION_NAMES
+        known = self.parameters | rules.names | self.cells | {"param"} | EXPRESSION_NAMES
         if rules.metrics:
             known |= self.metrics
         if rules.aggregates:
@@ -271,10 +288,20 @@ class _Compiler:
             if name in AGGREGATES and name not in self.parameters:
                 self._aggregate(node, name, rules)
                 return
-            if name in self.parameters or name in ("tick", "self", "msg", "i"):
+            values = self.parameters | rules.names | self.cells | {"tick", "self", "msg", "i"}
+            if name in values - RANDOM:
                 self.node(node, f"{name} is a value here, not a function", f"write {name}")
                 return
-            if rules.aggregates and name not in EXPRESSION_NAMES and name not in ONLY:
+            if name in API - RANDOM - VALUES:
+                self.node(
+                    callee,
+                    f"{name} is a function of scripts, not of expressions",
+                    "keep what it gives in a field of the agent: sum(type, self.field)"
+                    if rules.aggregates or "self" in rules.names
+                    else "set the field in init(self) of the agent's script",
+                )
+                return
+            if rules.aggregates and name not in EXPRESSION_NAMES | ONLY.keys() | WORLD:
                 like = nearest(name, AGGREGATES | EXPRESSION_NAMES)
                 self.node(
                     callee,
@@ -387,15 +414,18 @@ def compile_expression(
     context: str,
     kinds: Iterable[str] | None = None,
     records: Iterable[str] = (),
+    queries: Iterable[str] | None = None,
     agent_type: str = "",
+    layer: str = "",
     line: int = 0,
     compile_text: CompileText | None = None,
 ) -> tuple[ExpressionCode | None, list[Diagnostic]]:
     """Compile one expression.
 
     ``context`` is a key of ``CONTEXTS``. ``kinds`` are the model's message kinds (None: not
-    checked), ``records`` the names that scripts record. ``agent_type`` is the type a query speaks
-    of; its aggregates may leave the type out. ``line`` is the expression's line in model.toml; 0
+    checked), ``records`` the names that scripts record, ``queries`` those of environment.lua (None:
+    not checked). ``agent_type`` is the type a query speaks of; its aggregates may leave the type
+    out. ``layer`` is the layer whose step it is. ``line`` is the expression's line in model.toml; 0
     for an expression from elsewhere.
     """
     if line:
@@ -410,7 +440,9 @@ def compile_expression(
         context,
         None if kinds is None else frozenset(kinds),
         frozenset(records),
+        None if queries is None else frozenset(queries),
         agent_type,
+        layer,
         findings,
         (place[0] + place[1], place[2]),
     )

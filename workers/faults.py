@@ -123,6 +123,8 @@ def _excerpt(model: ModelSpec, file: str | None, line: int | None) -> str | None
     if not file or not line:
         return None
     source = model.toml if file == "model.toml" else ""
+    if model.environment is not None and file == model.environment.file:
+        source = model.environment.source
     for agent_type in model.types:
         if agent_type.file == file:
             source = agent_type.source

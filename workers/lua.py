@@ -59,8 +59,8 @@ return function(vm, sources, crumb_address)
   D.mail = module("mail")
   D.api = module("api")
   D.expressions = module("expressions")
-  for _, name in ipairs({"state", "query", "faults", "loading", "population", "turns",
-    "answers"}) do
+  for _, name in ipairs({"state", "query", "faults", "changes", "replica", "environment",
+    "moves", "sequential", "space", "grid", "rows", "continuous", "stencil", "layers", "generators", "network", "loading", "population", "turns", "answers"}) do
     D[name] = module(name)
   end
   return module("main")

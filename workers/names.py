@@ -11,14 +11,99 @@ from typing import Final
 
 RANDOM: Final = frozenset({"random", "choice", "shuffle", "normal", "exponential", "poisson"})
 
-API: Final = (
+CORE: Final = (
     frozenset(
-        {"send", "message", "broadcast", "after", "spawn", "remove", "tick", "param", "env"}
-        | {"record", "log", "print", "agents", "ask", "on"}
+        {"send", "message", "broadcast", "after", "spawn", "remove", "tick", "param", "record"}
+        | {"log", "print", "agents", "alive", "on"}
     )
     | RANDOM
 )
-"""Global names the kernel gives to scripts; a script may not define them."""
+"""Global names that every agent's script has."""
+
+FEATURE_NAMES: Final[dict[str, frozenset[str]]] = {
+    "space": frozenset(
+        {"position", "distance", "offset", "move_to", "move_by", "neighbors", "neighbors_of"}
+        | {"count_near", "nearest", "space"}
+    ),
+    "grid": frozenset({"at", "count_at", "empty_cells", "random_empty"}),
+    "network": frozenset({"links", "link", "degree", "link_to", "unlink"}),
+    "directed": frozenset({"links_in"}),
+    "layers": frozenset({"layer"}),
+    "published": frozenset({"look"}),
+    "sequential": frozenset({"ask"}),
+    "script": frozenset({"env"}),
+}
+"""What a model may declare (a field of ``Features``) -> names that agents' scripts then have."""
+
+API: Final = CORE.union(*FEATURE_NAMES.values())
+"""All names that the kernel gives to agents' scripts; a script may not define those it has."""
+
+VALUES: Final = frozenset({"param", "env", "on", "query", "space", "layer"})
+"""API names that are no functions."""
+
+ENVIRONMENT_LACKS: Final[dict[str, tuple[str, str]]] = {
+    "env": (
+        "in environment.lua env is a parameter, not a global",
+        "write function step(env), function on.kind(env, msg, from), or pass env to the helper",
+    ),
+    "remove": (
+        "remove is an agent's own: the environment removes nobody",
+        'send(id, "leave"), and let function on.leave(self) of the agent call remove()',
+    ),
+    "message": (
+        "message is an agent's own",
+        "a handler of the environment has the parameters (env, msg, from)",
+    ),
+    "move_to": (
+        "move_to is an agent's own: the environment moves nobody",
+        'send(id, "go", {x = x, y = y}), and let the agent call move_to(msg.x, msg.y)',
+    ),
+    "move_by": (
+        "move_by is an agent's own: the environment moves nobody",
+        'send(id, "go", {x = x, y = y}), and let the agent call move_to(msg.x, msg.y)',
+    ),
+    "neighbors": (
+        "neighbors counts from an agent's own place, and the environment has none",
+        "write neighbors_of(x, y, r); local x, y = position(id) is an agent's place",
+    ),
+    "count_near": (
+        "count_near counts from an agent's own place, and the environment has none",
+        "write #neighbors_of(x, y, r), or #neighbors_of(x, y, r, type)",
+    ),
+    "nearest": (
+        "nearest looks from an agent's own place, and the environment has none",
+        "write neighbors_of(x, y, r, type), and compare position(id)",
+    ),
+    "distance": (
+        "distance measures from an agent's own place, and the environment has none",
+        "compute it from position(id)",
+    ),
+    "offset": (
+        "offset measures from an agent's own place, and the environment has none",
+        "compute it from position(id)",
+    ),
+    "link_to": (
+        "link_to is an agent's own: agents make their links themselves",
+        'send(id, "meet", {other = other}), and let the agent call link_to(msg.other)',
+    ),
+    "unlink": (
+        "unlink is an agent's own: agents cut their links themselves",
+        'send(id, "part", {other = other}), and let the agent call unlink(msg.other)',
+    ),
+    "ask": (
+        "ask is an agent's own: the environment answers, and asks nobody",
+        "read published fields with look(id, field), or send a message",
+    ),
+}
+"""Names of the API that environment.lua has not: (why, what to write)."""
+
+ENVIRONMENT_API: Final = (API - ENVIRONMENT_LACKS.keys()) | {"query"}
+
+LAYER_READS: Final = frozenset({"sum", "mean", "min", "max", "count"})
+LAYER_WRITES: Final = frozenset({"add", "set"})
+LAYER_WHOLE: Final = frozenset({"fill", "diffuse", "decay", "map"})
+"""Methods of a layer; the last ones are the environment's, as is ``around``."""
+LAYER_METHODS: Final = LAYER_READS | LAYER_WRITES | LAYER_WHOLE | {"around"}
 
 BASE: Final = frozenset(
     {"assert", "error", "ipairs", "next", "pairs", "pcall", "xpcall", "rawequal", "rawget"}
@@ -39,7 +124,8 @@ LIBRARIES: Final[dict[str, frozenset[str]]] = {
     ),
 }
 
-GLOBALS: Final = API | BASE | frozenset(LIBRARIES)
+LIBRARY: Final = BASE | frozenset(LIBRARIES)
+GLOBALS: Final = API | LIBRARY
 
 HOOKS: Final = frozenset({"init", "step"})
 """Functions that the runtime calls by name."""
@@ -121,6 +207,15 @@ FOREIGN_GLOBALS: Final[dict[str, tuple[str, str]]] = {
     "jit": (f"there is no jit library: {NO_HOST}", "remove the call"),
     "ffi": (f"there is no ffi library: {NO_HOST}", "use tables"),
     "world": ("there is no world", "agents act through send, broadcast, spawn and remove"),
+    "environment": (
+        "the environment is no global",
+        'read env.field or env.name(...), and tell it: send("environment", kind, body)',
+    ),
+    "move": ("there is no move", "write move_to(x, y) or move_by(dx, dy)"),
+    "place": (
+        "there is no place to call: the engine places agents before init",
+        'write place = "random" in model.toml; from then on move_to(x, y)',
+    ),
     "len": ("len is not Lua", "write #list"),
     "range": ("range is not Lua", "write for i = 1, n do ... end"),
     "str": ("str is not Lua", "write tostring(x)"),

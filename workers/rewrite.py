@@ -186,8 +186,11 @@ def _lower_concat(
         edits.wrap(right, "(", ")")
 
 
-def rewrite_chunk(tree: Tree, shapes: Shapes) -> str:
-    """The text to compile for one agent type; called with the run-time table as its argument."""
+def rewrite_chunk(tree: Tree, shapes: Shapes | None) -> str:
+    """The text to compile for one script; called with the run-time table as its argument.
+
+    Without ``shapes`` sends stay as they are: those of the environment are too few to matter.
+    """
     edits = Edits(tree.text)
     used = lower_operators(tree, edits, tree.nodes, keep_frames=True)
     senders: dict[tuple[str, int], int] = {}
@@ -215,8 +218,8 @@ def rewrite_chunk(tree: Tree, shapes: Shapes) -> str:
                 callee = node.children[0]
                 edits.replace(callee.start, callee.end, "__I")
                 used.add("I")
-            sender = column_send(tree, node)
-            if sender is not None:
+            sender = column_send(tree, node) if shapes is not None else None
+            if sender is not None and shapes is not None:
                 letter, shape, kept = sender
                 number = shapes.number(shape)
                 rank = senders.setdefault((letter, number), len(senders))

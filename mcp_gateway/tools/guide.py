@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -15,6 +13,7 @@ from mcp_gateway.catalogue import Source
 from mcp_gateway.render import DEFAULT_BUDGET, one_line
 from mcp_gateway.store import StoreError
 from mcp_gateway.tool import Call, Refusal, Tool
+from runtime import library
 
 FOLDER: Final = Path(__file__).resolve().parent.parent / "guide"
 _MODELS: Final = "models"
@@ -137,7 +136,7 @@ def _list(call: Call) -> str:
     lines = []
     for name in catalogue.names():
         source = catalogue.newest(name)
-        lines.append(f"{name} ({source.origin}): {description(source.files)}")
+        lines.append(f"{name} {described(source)}")
     shown = lines[:40]
     if len(lines) > len(shown):
         shown.append(f"… {len(lines) - len(shown)} more of yours left out")
@@ -147,13 +146,11 @@ def _list(call: Call) -> str:
     return "\n".join(shown)
 
 
-def description(files: Mapping[str, str]) -> str:
-    """What model.toml says of itself; a draft may not parse."""
-    try:
-        said = tomllib.loads(files.get("model.toml", "")).get("description", "")
-    except tomllib.TOMLDecodeError:
-        return "(model.toml does not parse)"
-    return one_line(str(said), 100) or "(no description)"
+def described(source: Source) -> str:
+    """Where a model comes from, its regime, and what it says of itself; a draft may not parse."""
+    activation, said = library.card(source.files.get("model.toml", ""))
+    regime = f", {one_line(activation, 60)}" if activation else ""
+    return f"({source.origin}{regime}): {one_line(said, 100) or '(no description)'}"
 
 
 TOOL = Tool(

@@ -27,7 +27,8 @@ class Arguments(Struct, frozen=True, rename={"source": "from"}):
     files: Annotated[
         dict[str, str | None],
         Meta(
-            description="model.toml, agents/NAME.lua: whole texts; null takes one away; others stay"
+            description="model.toml, agents/NAME.lua, environment.lua: whole texts; null takes one"
+            " away; others stay"
         ),
     ] = {}
     edits: Annotated[
@@ -178,10 +179,10 @@ TOOL = Tool(
     name="model_write",
     title="Write a model",
     description=(
-        "Write or change a model (model.toml and agents/*.lua); it is checked and tried for a few"
-        " ticks. What checks becomes the last good revision; what does not stays a draft that the"
-        " next edits apply to; model alone checks that again. guide(topic='model') shows how to"
-        " write one."
+        "Write or change a model (model.toml, agents/*.lua, environment.lua); it is checked and"
+        " tried for a few ticks. What checks becomes the last good revision; what does not stays a"
+        " draft that the next edits apply to; model alone checks that again. guide(topic='model')"
+        " shows how to write one."
     ),
     arguments=Arguments,
     run=run,

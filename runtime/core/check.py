@@ -88,7 +88,7 @@ def model_checked(
         diagnostics=diagnostics,
         name=model.name,
         description=model.description,
-        activation=model.activation,
+        activation=model.regime(parameters),
         parameters=[
             ParameterInfo(p.name, p.default, p.min, p.max, p.choices, p.description)
             for p in model.parameters

@@ -7,17 +7,16 @@ from hashlib import blake2b
 from typing import Final
 
 SIZE: Final = 16
-_NO_ENVIRONMENT: Final = bytes(SIZE)
 
 
-def digest_of(shards: Sequence[bytes], next_id: int) -> str:
+def digest_of(shards: Sequence[bytes], environment: bytes, next_id: int) -> str:
     """Hex of BLAKE2b-128 over the shards' digests in order, the environment's, the id counter.
 
-    ``shards``: one digest of 16 bytes per shard. Models have no environment yet: its digest is
-    16 zero bytes.
+    ``shards``: one digest of 16 bytes per shard. ``environment``: the digest of what every worker
+    holds alike (environment, space, layers, network, published fields), 16 zero bytes without one.
     """
     whole = blake2b(b"".join(shards), digest_size=SIZE)
-    whole.update(_NO_ENVIRONMENT)
+    whole.update(environment)
     whole.update(next_id.to_bytes(8, "little"))
     return whole.hexdigest()
 

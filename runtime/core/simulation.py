@@ -29,6 +29,7 @@ from runtime.core.lifecycle import Event, Phase, advance
 from runtime.core.ticks import Ending, Steps, Ticks
 from runtime.errors import UsageError
 from runtime.protocol import (
+    ENVIRONMENT,
     MALFORMED,
     AnyAnswer,
     Check,
@@ -167,10 +168,10 @@ class Simulation(Ticks):
 
     def log(self, command: QueryLog) -> Table:
         """The newest log lines."""
-        types = [t.name for t in self._model.types]
         lines, total = self._log.newest(command.limit, command.contains)
+        names = [ENVIRONMENT, *(t.name for t in self._model.types)]
         rows: list[list[Scalar | None]] = [
-            [tick, types[kind - 1] if 0 < kind <= len(types) else None, agent, text]
+            [tick, names[kind] if 0 <= kind < len(names) else None, agent or None, text]
             for tick, kind, agent, _, text in lines
         ]
         return Table(
@@ -223,7 +224,7 @@ class Simulation(Ticks):
             stopped=self._ending.stopped,
             parameters=self._command.parameters,
             seed=self._command.seed,
-            activation=self._model.activation,
+            activation=self._activation,
             workers=self.workers,
             vm=self._vm,
             agents=self._agents(),
@@ -236,6 +237,7 @@ class Simulation(Ticks):
             error=self._ending.fault,
             log_lines=self._log.total,
             pids=self.pids,
+            notes=list(self.notes),
         )
 
     # --- flows ---------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from runtime.commands import CreateSimulation, QueryAgents
 from runtime.core.barrier import Arrived
-from runtime.core.digest import digest_of, in_shard_order
+from runtime.core.digest import SIZE, digest_of, in_shard_order
 from runtime.core.effects import Ticket
 from runtime.core.faults import Faulted, first_fault, internal
 from runtime.core.job import Job, Mail, Settings
@@ -72,8 +72,11 @@ class Ticks(Job):
         """The last closed tick."""
         self.other_workers = 0
         """Workers of other simulations, which share the machine's memory; set by the shell."""
+        self.notes: list[str] = []
+        """What the client should know of how it runs."""
         self._model = model
         self._command = command
+        self._activation = model.regime(command.parameters)
         self._vm = command.vm
         self._evaluates = bool(model.metrics or model.stop or model.invariants)
         self._counts: list[int] = []
@@ -95,6 +98,12 @@ class Ticks(Job):
     def _load(self) -> Steps[None]:
         agents = sum(self._counts)
         workers = self._command.workers or workers_for(agents, self.settings.cores)
+        if self._activation != "synchronous":
+            if self._command.workers > 1:
+                self.notes.append(
+                    f"activation '{self._activation}' runs on one worker: {workers} were asked for"
+                )
+            workers = 1
         if workers > 1:
             self._need(workers)
             yield
@@ -117,6 +126,7 @@ class Ticks(Job):
                 placement=self._placement.shards,
                 memory_bytes=memory,
                 vm=self._command.vm,
+                activation=self._activation,
             )
 
         self._to_each(load, None)
@@ -289,13 +299,17 @@ class Ticks(Job):
         if fault is not None:
             raise Faulted(fault)
         dumps: dict[int, bytes] = {}
+        environments: set[bytes] = set()
         for answer, blobs in arrived:
             assert isinstance(answer, Dumped)
             dumps.update(zip(answer.shards, blobs, strict=False))
+            environments.add(blobs[-1] if len(blobs) == len(answer.shards) + 1 else b"")
         digests = in_shard_order(dumps, len(self._placement.shards))
-        if digests is None:
-            raise Faulted(internal("the workers did not give a digest of every shard", self.tick))
-        self._digest = digest_of(digests, self._placement.next_id)
+        if digests is None or any(len(one) != SIZE for one in environments):
+            raise Faulted(internal("the workers did not give a digest of every part", self.tick))
+        if len(environments) > 1:
+            raise Faulted(internal("the workers' copies of the environment differ", self.tick))
+        self._digest = digest_of(digests, environments.pop(), self._placement.next_id)
 
     def _ended(self, arrived: list[Arrived], tick: int) -> Ending | None:
         """The ending that the workers found in ``tick``; they must agree."""

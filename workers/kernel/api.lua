@@ -3,8 +3,8 @@
 
 local D = ...
 local tostring = D.sandbox.lib.tostring     -- prints NaN alike on both VMs
-local type, error, select = type, error, select
-local concat = table.concat
+local type, error, select, pairs = type, error, select, pairs
+local concat, sort = table.concat, table.sort
 local codec = D.codec
 local cut, readable = D.text.cut, D.text.readable
 
@@ -83,13 +83,22 @@ function M.new(world)
     return delay
   end
 
+  -- The environment's id, where it has a script.
+  local function environment()
+    if not world.environment then
+      deny("this model has no environment to send to: write environment.lua with function on.KIND(env, msg, from)")
+    end
+    return 0
+  end
+
   local function recipient(to)
     if type(to) == "string" then
       local id = world.alias[to]
       if id then return id end
-      if to == "environment" then deny("this model has no environment to send to") end
+      if to == "environment" then return environment() end
       deny("no agent is named " .. shown(to) .. ": give a type of count 1 a name with [agents.TYPE] name = " .. shown(to))
     end
+    if to == 0 then return environment() end
     if type(to) ~= "number" or not (to >= 1 and to <= world.roster.last_id) or to % 1 ~= 0 then inner.bad_recipient(to) end
     return to
   end
@@ -102,6 +111,11 @@ function M.new(world)
     return codec.copy(body)
   end
   inner.copy = codec.copy
+  inner.kind_index, inner.whole_delay, inner.recipient, inner.copied = kind_index, whole_delay, recipient, copied
+
+  function inner.environment_lacks(kind)
+    deny("the environment has no handler for '" .. kind .. "': add function on." .. kind .. "(env, msg, from) to environment.lua")
+  end
 
   local plan = nil
   function inner.bind(P) plan = P end
@@ -121,6 +135,17 @@ function M.new(world)
   function inner.send_slow(k, to, body, delay, required)
     local id = recipient(to)
     if delay ~= nil or required then whole_delay(delay) end
+    if id == 0 then
+      if not world.environment.handles(kinds[k]) then inner.environment_lacks(kinds[k]) end
+      body = copied(body)
+      if world.sequential then
+        put_boxed(0, k, body, delay, world.own[k])
+      else
+        world.mail.sent = world.mail.sent + 1
+        world.changes.add_mail(crumb[0], k, delay or 1, body)
+      end
+      return
+    end
     if not world.takers[k][world.roster.type_of[id]] then inner.unhandled(id, k) end
     put_boxed(id, k, copied(body), delay, world.own[k])
   end
@@ -142,6 +167,7 @@ function M.new(world)
   -- How many a broadcast to type k reaches: those alive at tick start, less the sender.
   function inner.audience(k)
     local sender = crumb[0]
+    if world.sequential then return world.roster.alive[k] - (world.roster.type_of[sender] == k and 1 or 0) end
     local count = world.alive_at_start[k]
     if sender <= world.bound and world.roster.type_of[sender] == k then count = count - 1 end
     return count
@@ -162,18 +188,31 @@ function M.new(world)
     local e = plan.handling()
     if e == 0 then deny("message() speaks of the message being handled: call it inside a handler, not in init or step") end
     local sent, k, seq = world.mail.about(e, world.tick)
+    if world.sequential then sent, seq = world.sequential.about(e) end
     return sent, kinds[k], seq
   end
 
   -- Births and deaths ------------------------------------------------------------------------------
 
-  function api.spawn(name, fields)
+  -- {parent, type, fields, x, y, z} as the close takes it.
+  function inner.new_spawn(parent, name, fields, x, y, z)
     local t = type_index(name)
     if fields == nil then fields = {} end
     if type(fields) ~= "table" then deny("spawn(type, fields): fields is a table, not " .. shown(fields)) end
     if fields.id ~= nil or fields.type ~= nil then
       deny("spawn: id and type are given by the engine; use other field names (number, sort, ...)")
     end
+    if x ~= nil then
+      local S = world.replica.space
+      if not S then deny("spawn(type, fields, x, y): this model has no space") end
+      x, y, z = S.fit(x, y, z)
+      if x == nil then deny("spawn: " .. y) end
+    end
+    return {parent, t, codec.copy(fields, "fields"), x, y, z}
+  end
+
+  function api.spawn(name, fields, x, y, z)
+    local spawn = inner.new_spawn(crumb[0], name, fields, x, y, z)
     local spawns = world.spawns
     local me = crumb[0]
     local mine = world.spawn_count
@@ -181,7 +220,9 @@ function M.new(world)
     mine = mine + 1
     world.spawn_count = mine
     if mine > limits.spawns then limit("an agent may spawn at most " .. limits.spawns .. " agents in one tick") end
-    spawns[#spawns + 1] = {me, t, codec.copy(fields, "fields")}
+    local S = world.sequential and world.replica.space
+    if S and x == nil and not S.single then spawn[4], spawn[5], spawn[6] = S.get(me) end
+    spawns[#spawns + 1] = spawn
   end
 
   function api.remove(other)
@@ -200,6 +241,28 @@ function M.new(world)
     local list = world.roster.lists[name]
     if list then return list end
     return world.roster.list(type_index(name))
+  end
+
+  -- Whether agent id lives: as of the last closed tick, or now in a sequential regime.
+  function api.alive(id)
+    local last = world.sequential and world.roster.last_id or world.bound
+    return type(id) == "number" and id >= 1 and id <= last and id % 1 == 0 and world.roster.where[id] ~= 0
+  end
+
+  local published = world.published
+
+  -- What another agent shows of itself; nil for one that is gone or shows nothing.
+  function api.look(id, field)
+    local column = published[field]
+    if column == nil then
+      local names = {}
+      for name in pairs(published) do names[#names + 1] = name end
+      sort(names)
+      deny("look(id, field): no type publishes " .. shown(field) .. "; published: "
+        .. (#names > 0 and concat(names, ", ") or "nothing. Add publish = [\"...\"] to [agents.TYPE] in model.toml"))
+    end
+    if type(id) ~= "number" then deny("look(id, field): id is an agent's number, not " .. shown(id)) end
+    return column[id]
   end
 
   -- Telling ----------------------------------------------------------------------------------------

@@ -59,20 +59,27 @@ function M.assert(v, ...)
 end
 
 
--- What pcall may not catch: spent fuel, which would make the budget a suggestion, and the faults of
--- the machine, which do not happen at the same place on every VM.
+local nested = 0
+
+-- How many agents wait for the answer of another (`ask`), and how many did when each pcall was entered.
+local asked = {depth = 0}
+deps.asked = asked
+local asked_at = {}
+
+-- What pcall may not catch: spent fuel, which would make the budget a suggestion, the faults of the machine,
+-- which do not happen at the same place on every VM, and those of an agent that was asked: they are not the
+-- asker's to hide.
 local function must_pass(e)
-  if Q.n < 0 then return true end
+  if Q.n < 0 or asked.depth ~= asked_at[nested] then return true end
   return type(e) == "string"
     and (e == "not enough memory" or e == "error in error handling"
       or find(e, "stack overflow", 1, true) ~= nil)
 end
 
 
-local nested = 0
-
 local function enter(name)
   if nested >= MAX_PCALLS then fail(name .. " is nested more than " .. MAX_PCALLS .. " deep") end
+  asked_at[nested] = asked.depth
   nested = nested + 1
 end
 
@@ -122,6 +129,7 @@ end
 
 function M.reset()
   nested = 0
+  asked.depth = 0
   thrown = nil
 end
 

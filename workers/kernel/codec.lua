@@ -124,8 +124,10 @@ local function fail(root, rules)
       if rules.identity and seen[v] then return end
       seen[v] = true
       local meta = getmetatable(v)
+      if not rules.identity and type(meta) == "table" and meta.__of ~= nil then v, meta = meta.__of, nil end
       if meta ~= nil then
-        stop(depth, type(meta) == "table" and meta.__count and "a read-only list of agents"
+        stop(depth, type(meta) == "table" and (meta.__count and "a read-only list of agents"
+          or meta.__of and "a read-only view: copy the values you need into a table of your own")
           or "a table with a metatable")
       end
       if depth >= rules.depth then
@@ -537,9 +539,14 @@ end
 
 local copied_values, copied_bytes = 0, 0
 
--- nil when the table cannot be copied.
+-- nil when the table cannot be copied. Of a read-only view what it shows is copied.
 local function copy_table(t, depth)
-  if depth >= BODY_DEPTH or getmetatable(t) ~= nil then return nil end
+  if depth >= BODY_DEPTH then return nil end
+  local meta = getmetatable(t)
+  if meta ~= nil then
+    if type(meta) ~= "table" or meta.__of == nil then return nil end
+    t = meta.__of
+  end
   local out = {}
   for key, v in next, t do
     local kind = type(key)

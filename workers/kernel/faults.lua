@@ -7,6 +7,11 @@ local sort, concat, getinfo, find, match, sub, gsub, format = table.sort, table.
 
 local M = {}
 
+-- Whether a source's name, from character `at`, is that of a model's script.
+local function is_script(source, at)
+  return sub(source, at, at + 6) == "agents/" or sub(source, at) == "environment.lua"
+end
+
 local function brief(v, depth)
   local t = type(v)
   if t == "string" then return '"' .. D.text.cut(v, 30) .. '"' end
@@ -38,7 +43,7 @@ function M.on_error(err)
   for level = 2, 60 do
     local info = getinfo(level, "Sln")
     if not info then break end
-    if sub(info.source, 1, 8) == "@agents/" then
+    if is_script(info.source, 2) then
       report.file, report.line = sub(info.source, 2), info.currentline
       break
     end
@@ -55,16 +60,19 @@ function M.fault_of(world, report, phase)
   if err == D.sandbox.OUT_OF_FUEL then
     fault.kind = "fuel"
     -- pcall has raised it again, further out, by the time it arrives here.
-    if err.file and sub(err.file, 1, 7) == "agents/" and (err.file ~= report.file or err.line ~= report.line) then
+    if err.file and is_script(err.file, 1) and (err.file ~= report.file or err.line ~= report.line) then
       report.file, report.line = err.file, err.line
     end
-    fault.message = "spent all its fuel of " .. format("%d", world.fuel) .. " (one unit a loop turn or function call) in this tick"
+    local fuel = world.env_active and world.program.environment.fuel or world.fuel
+    fault.message = "spent all its fuel of " .. format("%d", fuel) .. " (one unit a loop turn or function call) in this tick"
   elseif type(err) == "table" and not scripts and err.kind then
     fault.kind, fault.message = err.kind, err.message
+    if err.file then report.file, report.line = err.file, err.line end
   elseif type(err) == "table" and not scripts and err.path then
     fault.kind, fault.message = "script", codec.explain(err)
   elseif type(err) == "string" then
     local file, line, rest = match(err, "^(agents/[^:]+):(%d+): (.*)$")
+    if not file then file, line, rest = match(err, "^(environment%.lua):(%d+): (.*)$") end
     if file then report.file, report.line, err = file, tonumber(line), rest end
     err = gsub(err, "^@?kernel/[%w_]+%.lua:%d+: ", "")
     err = gsub(err, "^expression:%d+: ", "")
@@ -99,6 +107,15 @@ function M.fault_of(world, report, phase)
     fault.message = "initial field '" .. world.field.name .. "': " .. fault.message
     fault.handler = "state." .. world.field.name
     if world.field.line > 0 then fault.file, fault.line = "model.toml", world.field.line end
+  elseif world.env_active then
+    local E = world.environment
+    fault.agent_type, fault.handler = "environment", E.context
+    if E.handling then
+      local from = E.handling[3]
+      fault.handling = E.handling[1] .. " " .. brief(E.handling[2], 0) .. " from " .. (from > 0 and "agent " .. from or "itself")
+    end
+    fault.locals = "env = " .. brief(E.state, 0)
+    id = 0
   elseif id > 0 and world.plan then
     fault.handler = world.context
     local slot = world.roster.where[id]
@@ -112,7 +129,7 @@ function M.fault_of(world, report, phase)
       local kind = world.program.kinds[world.kind_of_shape[rshape[at]]]
       fault.handler = "on." .. kind
       local msg = brief(world.plan.peek[rshape[at]](rpos[at]), 0)
-      fault.handling = kind .. " " .. msg .. " from agent " .. rfrom[at]
+      fault.handling = kind .. " " .. msg .. " from " .. (rfrom[at] > 0 and "agent " .. rfrom[at] or "the environment")
       known[#known + 1] = "msg = " .. msg
       known[#known + 1] = "from = " .. rfrom[at]
     end

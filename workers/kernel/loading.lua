@@ -15,6 +15,7 @@ local function load_types(world)
   for k, t in ipairs(program.types) do
     local extra = {}
     for name, f in pairs(world.api) do extra[name] = f end
+    for name, f in pairs(world.features) do extra[name] = f end
     extra.param = world.param
     local env = D.sandbox.environment(extra)
     local chunk, why = load(t.chunk, t.chunkname, "t", env)
@@ -37,7 +38,7 @@ local function load_types(world)
 end
 
 local function compile_fields(world)
-  world.fields = {}
+  world.fields, world.places = {}, {}
   for k, t in ipairs(world.program.types) do
     local list = {}
     for j, f in ipairs(t.state or {}) do
@@ -45,6 +46,9 @@ local function compile_fields(world)
       list[j] = {name = f.field, line = f.line, value = value}
     end
     world.fields[k] = list
+    local axes = {}
+    for j, f in ipairs(t.place_at or {}) do axes[j] = D.compile.expression(world.expression_env, f.field, "i", f.code) end
+    world.places[k] = axes
   end
 end
 
@@ -59,6 +63,38 @@ local function expression_environment(world, parameters)
   return env
 end
 
+-- Space, layers, network and environment, as the model has them; fills world.features, what agents get of it.
+local function make_shared(world)
+  world.changes = D.changes.new(world)
+  world.changes.prepare()
+  world.replica = D.replica.new(world)
+  local W = world.replica
+  local seen, layers = {}, nil
+  for _, part in ipairs({W.space or false, W.network or false}) do
+    if part then
+      for name, f in pairs(part.api(world)) do seen[name] = f end
+    end
+  end
+  world.features = {}
+  for name, f in pairs(seen) do world.features[name] = f end
+  for name, f in pairs(D.moves.new(world)) do world.features[name] = f end
+  if W.layers then
+    layers = W.layers.api(false)
+    world.features.layer = layers
+    world.expression_env.layer = layers
+    seen.layer = W.layers.api(true)
+  end
+  world.expression_env.space = seen.space
+  if world.program.environment then
+    world.environment = D.environment.new(world)
+    world.features.env = world.environment.view
+    world.expression_env.env = world.environment.view
+    for _, name in ipairs({"neighbors", "count_near", "nearest", "distance", "offset"}) do seen[name] = nil end
+  end
+  if world.sequential then world.features.ask = world.sequential.ask end
+  return seen
+end
+
 -- Fills `world`: what it holds when this fails is enough for the fault's report.
 function M.prepare(world, settings)
   local program = settings.program
@@ -68,7 +104,8 @@ function M.prepare(world, settings)
   local parts = {
     program = program, tick = settings.tick, seed = settings.seed, fuel = settings.fuel,
     me = settings.worker, workers = settings.workers, later = {}, samples = {}, record_count = 0,
-    spawns = {}, removals = {}, logs = {}, bound = 0, alive_at_start = {},
+    spawns = {}, removals = {}, logs = {}, bound = 0, alive_at_start = {}, published = {},
+    deferring = settings.activation == "synchronous", memory_limit = settings.memory_bytes,
     kind_index = {}, type_index = {}, alias = {}, metric_names = {}, record_names = {},
     context = "init",
   }
@@ -107,7 +144,7 @@ function M.prepare(world, settings)
   world.param = D.sandbox.readonly(settings.parameters, "param")
   local api, inner = D.api.new(world)
   for name, f in pairs(world.draws) do api[name] = f end
-  world.api = api
+  world.api, world.inner = api, inner
   D.later = world.later
   -- the plan
   local text, own, shared, kind_of_shape = D.plan.generate(program, world.takers)
@@ -162,10 +199,15 @@ function M.prepare(world, settings)
     aggregate.add(s.mean, value); aggregate.add(s.sum, value); aggregate.add(s.min, value); aggregate.add(s.max, value)
   end
   world.expression_env = expression_environment(world, settings.parameters)
+  if settings.activation ~= "synchronous" then world.sequential = D.sequential.new(world, settings.activation) end
+  local shared = make_shared(world)
   local handlers = load_types(world)
+  if world.environment then world.environment.load(shared) end
+  world.handlers = handlers
   local dispatch = {}
   for t = 1, #program.types do dispatch[t] = {} end
   for s = 1, #kind_of_shape do P.links[s](handlers, dispatch) end
+  world.dispatch = dispatch
   world.dense, world.sparse, world.undelivered = {}, {}, {}
   world.sparse_allowed = true
   for t = 1, #program.types do
@@ -174,7 +216,6 @@ function M.prepare(world, settings)
   end
   compile_fields(world)
   world.expressions = D.expressions.new(world, world.expression_env, world.rt)
-  world.memory_limit = settings.memory_bytes
 end
 
 return M

@@ -98,6 +98,41 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
   end
   mail.put_off = put_off
 
+  -- A message that every worker makes alike, from the environment or the engine (id 0) in `tick`: the
+  -- recipient's host keeps it.
+  function mail.from_world(to, kind, body, due, seq, tick)
+    local slot = R.where[to]
+    if slot > 0 then
+      mail.sent = mail.sent + 1
+      put_off(due, to, 0, seq, kind, body, tick, 0)
+    elseif slot == 0 and R.host_of(to) == me then
+      mail.sent, mail.dead = mail.sent + 1, mail.dead + 1
+    end
+  end
+
+  -- The same for every agent of type k.
+  function mail.from_world_to_all(k, kind, body, due, seq, tick)
+    local here = 0
+    for slot = R.base[k] + 1, R.base[k] + R.count[k] do
+      if R.selves[slot] then here = here + 1 end
+    end
+    mail.sent = mail.sent + here
+    put_off(due, -k, 0, seq, kind, body, tick, {R.last_id, here})
+  end
+
+  -- The calendar's entries for `tick`, as records, taken out; nil when there are none.
+  function mail.take_calendar(tick)
+    local day = calendar[tick]
+    if not day then return nil end
+    calendar[tick] = nil
+    local list = {}
+    for at = 0, day.n - STRIDE, STRIDE do
+      list[#list + 1] = {to = day[at + 1], from = day[at + 2], seq = day[at + 3], kind = day[at + 4],
+        body = day[at + 5], sent = day[at + 6], bound = day[at + 7]}
+    end
+    return list
+  end
+
   -- Ends the part of the outbox that turns have filled.
   function mail.end_turns() main_end = P.sent_count() end
 

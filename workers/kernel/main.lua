@@ -58,6 +58,7 @@ function K.restore(roster_bytes)
     local data = codec.decode(roster_bytes, 1)
     world.roster.restore(data[1])
     world.record_names = data[2]
+    world.replica.read(data[3])
     population.end_of_tick(world)
     return {tick = world.tick, out = {}}
   end))
@@ -92,8 +93,15 @@ end
 local function run_one(tick)
   phase = 1
   turns.begin_tick(world, tick)
-  if tick == 0 then turns.creation(world) else turns.turns(world, tick) end
+  if tick == 0 then
+    turns.creation(world)
+  elseif world.sequential then
+    world.sequential.turns(tick)
+  else
+    turns.turns(world, tick)
+  end
   world.crumb[0] = 0
+  if world.changes.publishes and not world.sequential then world.changes.publish(world.workers == 1) end
   population.check_guards(world)
   world.mail.end_turns()
   world.mail.set_bound(world.bound)
@@ -121,7 +129,12 @@ function K.run(first, last)
       answers.count(world, closed)
       run_one(tick)
       phase = 2
-      local spawned, removed = population.close_alone(world)
+      local spawned, removed
+      if world.sequential then
+        spawned, removed = world.sequential.close(tick)
+      else
+        spawned, removed = population.close_alone(world)
+      end
       result.spawned, result.removed = result.spawned + spawned, result.removed + removed
       phase = 3
       if not world.expressions.empty() or #world.record_names > 0 or world.record_count > 0 then
@@ -151,18 +164,18 @@ function K.step(tick)
     world.mail.removed({})
     local n = world.plan.sent_count()
     local result = {tick = tick, out = {}, batches = world.mail.export(1, n)}
-    local removals, spawns = world.removals, world.spawns
-    if #removals > 0 or #spawns > 0 then
-      world.removals, world.spawns = {}, {}
-      population.ordered(world, spawns)
+    if population.has_changes(world) then
+      local removals, spawns, taken = population.take(world)
       local w = codec.writer()
-      w:array(2)
+      w:array(3)
       w:array(#removals)
       for j = 1, #removals do w:int(removals[j]) end
       w:array(#spawns)
       for j = 1, #spawns do
-        w:array(3); w:int(spawns[j][1]); w:int(spawns[j][2]); w:value(spawns[j][3])
+        w:array(6)
+        for q = 1, 6 do w:value(spawns[j][q]) end
       end
+      world.changes.write(w, taken)
       result.changes, result.spawned, result.removed = w:result(), #spawns, #removals
     else
       -- kept apart: when another worker has changes, the tick goes on, and is evaluated again
@@ -180,16 +193,20 @@ function K.close(tick, placement, ...)
   local blobs = {...}
   return reply(guarded(tick, function()
     phase = 2
-    local removals, spawns = {}, {}
+    local removals, spawns, streams = {}, {}, {}
     for j = 1, #blobs do
       if blobs[j] ~= "" then
-        local changes = codec.decode(blobs[j], 1)
-        for q = 1, #changes[1] do removals[#removals + 1] = changes[1][q] end
-        for q = 1, #changes[2] do spawns[#spawns + 1] = changes[2][q] end
+        local gone, born
+        local _, pos = codec.array_header(blobs[j], 1)
+        gone, pos = codec.decode(blobs[j], pos)
+        born, pos = codec.decode(blobs[j], pos)
+        streams[#streams + 1] = world.changes.read(blobs[j], pos)
+        for q = 1, #gone do removals[#removals + 1] = gone[q] end
+        for q = 1, #born do spawns[#spawns + 1] = born[q] end
       end
     end
     local before = world.plan.sent_count()
-    population.apply(world, removals, population.ordered(world, spawns), codec.decode(placement, 1))
+    population.apply(world, removals, population.ordered(world, spawns), codec.decode(placement, 1), streams)
     population.check_guards(world)
     local result = {tick = tick, out = {}, batches = world.mail.export(before + 1, world.plan.sent_count())}
     result.partials = partial_bytes(tick)
@@ -248,11 +265,28 @@ function K.dump_end()
 end
 
 function K.roster()
-  local w = codec.writer()
-  w:array(2)
-  world.roster.write(w)
-  w:value(world.record_names)
-  return w:result()
+  local bytes
+  local head = reply(guarded(world.tick, function()
+    local w = codec.writer()
+    w:array(3)
+    world.roster.write(w)
+    w:value(world.record_names)
+    w:bin(world.replica.write())
+    bytes = w:result()
+    return {tick = world.tick, out = {}}
+  end))
+  return head, bytes
+end
+
+-- The canonical bytes of what every worker has a copy of; "" for a model that has nothing of it.
+function K.replica()
+  local bytes
+  local head = reply(guarded(world.tick, function()
+    phase = 2
+    bytes = world.replica.write()
+    return {tick = world.tick, out = {}}
+  end))
+  return head, bytes
 end
 
 function K.query(bytes)

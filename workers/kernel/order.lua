@@ -329,7 +329,7 @@ function M.next(t, key)
   end
   charge(n / 16)
   if best == nil then return nil end
-  return best, rawget(content, best)
+  return best, t[best]      -- as the agent sees it: what a view shows may be a view
 end
 
 return M

@@ -71,6 +71,15 @@ end
 function P.leave() gone = true end
 function P.is_gone() return gone end
 function P.handling() return handling end
+function P.set_handling(e) handling = e end
+
+-- What `begin` of another agent's turn overwrites, for the one that waits.
+function P.suspend() return start, gone, handling end
+function P.resume(a, b, c)
+  start, gone, handling = a, b, c
+  stop = start + LIMIT
+  if stop > cap then stop = cap end
+end
 
 function P.roster(w, t, last, s, i) where, type_of, last_id, selves, ids = w, t, last, s, i end
 function P.sent() return n + extra end
@@ -202,7 +211,8 @@ local function shape_code(index, kind, keys, body, handled_by, checked)
     add("if type(to) ~= 'number' or (delay ~= nil and delay ~= 1)%s then return send_slow(%d, to, %s, delay) end\n", odd, kind.index, body_text)
     -- where the arrays are tables, they would keep a fraction
     local whole = D.vm == "luajit" and "" or " and to % 1 == 0"
-    add("if not (to >= 1 and to <= last_id%s) then bad_recipient(to) end\n", whole)
+    add("if not (to >= 1 and to <= last_id%s) then if to == 0 then return send_slow(%d, to, %s, delay) end bad_recipient(to) end\n",
+      whole, kind.index, body_text)
     if checked then add("if not R.takers[%d][type_of[to]] then unhandled(to, %d) end\n", kind.index, kind.index) end
     add("if n >= stop then full() end\nlocal e = n + 1\nto_[e] = to\nif to_[e] ~= to then bad_recipient(to) end\n%send\n", store)
     add("P.B[%d] = function(name%s, delay)\n%s", index, params, types)

@@ -22,7 +22,7 @@ local function fill(world, self, k, i, id, parent, given)
   if given then
     for name, v in pairs(given) do self[name] = v end
   end
-  if parent then self.parent = parent end
+  if parent and parent > 0 then self.parent = parent end
 end
 
 function M.create(world, k, id, slot, i, parent, given)
@@ -37,15 +37,18 @@ function M.create(world, k, id, slot, i, parent, given)
   if self.id ~= id or self.type ~= world.program.types[k].name then error("init assigned self.id or self.type: the engine owns them; use another field name", 0) end
 end
 
+local function guard_failed(file, changed, rank)
+  -- after all faults of agents: the workers that have none look here too
+  error({kind = "script", message = file .. ": " .. changed, rank = {1, rank}}, 0)
+end
+
 function M.check_guards(world)
   for k = 1, #world.guards do
     local changed = world.guards[k].changed()
-    if changed then
-      -- after all faults of agents: the workers that have none look here too
-      local message = "agents/" .. world.program.types[k].name .. ".lua: " .. changed
-      error({kind = "script", message = message, rank = {1, k}}, 0)
-    end
+    if changed then guard_failed("agents/" .. world.program.types[k].name .. ".lua", changed, k) end
   end
+  local changed = world.environment and world.environment.changed()
+  if changed then guard_failed("environment.lua", changed, 0) end
 end
 
 -- Spawns in agent order of the parents; those asked for in an init at the last close come among them.
@@ -63,31 +66,100 @@ function M.ordered(world, spawns)
   return spawns
 end
 
--- Applies removals (ids) and spawns ({parent, type, fields}, in order) everywhere; creates mine.
-function M.apply(world, removals, spawns, new_shards)
-  local roster = world.roster
+-- The shared world acts: layers take what agents asked, then the environment handles its mail and steps.
+local function act(world, streams)
+  local changes, W, E = world.changes, world.replica, world.environment
+  if W.layers then
+    local ops = changes.merged(streams, "ops")
+    for j = 1, ops.n do W.layers.apply(ops.layer[j], ops.op[j], ops.cell[j], ops.value[j]) end
+  end
+  if E then
+    E.take_due(world.tick)
+    local mail = changes.merged(streams, "mail")
+    for j = 1, mail.n do
+      if mail.delay[j] == 1 then
+        if world.me == 0 then world.mail.delivered = world.mail.delivered + 1 end
+        E.handle(mail.id[j], mail.kind[j], mail.body[j])
+      else
+        E.post(mail.id[j], mail.kind[j], mail.body[j], mail.delay[j])
+      end
+    end
+    E.step()
+  end
+  W.step_layers()
+end
+
+-- Where the parents of newborns stand, before any of them goes.
+local function parents_places(world, spawns)
+  local S, places = world.replica.space, {}
+  if S and not S.single then
+    for j, s in ipairs(spawns) do
+      if s[4] == nil and s[1] > 0 and S.placed(s[1]) then places[j] = {S.get(s[1])} end
+    end
+  end
+  return places
+end
+
+-- Closes a tick everywhere alike: `streams` are the changes of all workers; then removals (ids) and spawns
+-- ({parent, type, fields, x, y, z}, in order) are applied, and my newborns are created.
+function M.apply(world, removals, spawns, new_shards, streams)
+  local roster, W, changes = world.roster, world.replica, world.changes
+  act(world, streams)
+  for _, taken in ipairs(streams) do changes.apply_shown(taken.shown) end
+  local places = parents_places(world, spawns)
   local mine = {}
   for j = 1, #removals do
     if roster.where[removals[j]] > 0 then mine[#mine + 1] = removals[j] end
+    W.remove(removals[j])
   end
   world.mail.removed(mine)
   roster.remove(removals)
-  local kinds = {}
-  for j = 1, #spawns do kinds[j] = spawns[j][2] end
-  local given, index = roster.add(kinds, new_shards)
-  local here = {}
-  for j = 1, #spawns do
-    if roster.where[given[j]] > 0 then here[#here + 1] = j end
-  end
-  sort(here, function(a, b)
-    if kinds[a] ~= kinds[b] then return kinds[a] < kinds[b] end
-    return given[a] < given[b]
-  end)
-  for _, j in ipairs(here) do
-    local id = given[j]
-    M.create(world, kinds[j], id, roster.where[id], index[j], spawns[j][1], spawns[j][3])
+  W.move(changes.merged(streams, "moves"))
+  if W.network then W.link(changes.merged(streams, "links")) end
+  if #spawns > 0 then
+    local kinds = {}
+    for j = 1, #spawns do kinds[j] = spawns[j][2] end
+    local given, index = roster.add(kinds, new_shards)
+    W.follow_roster()
+    local here, none = {}, {}
+    for j = 1, #spawns do
+      local place = places[j] or none
+      W.settle(given[j], spawns[j][1], spawns[j], place[1], place[2], place[3])
+      changes.show(given[j], spawns[j][3])
+      if roster.where[given[j]] > 0 then here[#here + 1] = j end
+    end
+    sort(here, function(a, b)
+      if kinds[a] ~= kinds[b] then return kinds[a] < kinds[b] end
+      return given[a] < given[b]
+    end)
+    for _, j in ipairs(here) do
+      local id = given[j]
+      M.create(world, kinds[j], id, roster.where[id], index[j], spawns[j][1], spawns[j][3])
+    end
   end
   world.crumb[0] = 0
+  if world.environment then world.environment.refresh() end
+end
+
+-- What this worker adds to a tick's close: ids to remove, agents to make, other changes. It is forgotten here.
+function M.take(world)
+  local removals, spawns = world.removals, world.spawns
+  world.removals, world.spawns = {}, {}
+  if world.environment then
+    local born = world.environment.spawns
+    if #born > 0 then
+      world.environment.spawns = {}
+      if world.me == 0 then
+        for j = 1, #born do spawns[#spawns + 1] = born[j] end
+      end
+    end
+  end
+  return removals, M.ordered(world, spawns), world.changes.take()
+end
+
+-- Whether this tick needs more than its turns. The shared world's own steps are everybody's to see.
+function M.has_changes(world)
+  return #world.removals > 0 or #world.spawns > 0 or world.changes.any() or world.replica.acts(world.tick)
 end
 
 function M.end_of_tick(world)
@@ -103,14 +175,12 @@ function M.new_shards(world, count)
 end
 
 function M.close_alone(world)
-  local removals, spawns = world.removals, world.spawns
   world.mail.removed({})
-  if #removals > 0 or #spawns > 0 then
-    world.removals, world.spawns = {}, {}
-    local shards = {}
-    for j = 1, M.new_shards(world, #spawns) do shards[j] = 0 end
-    M.apply(world, removals, M.ordered(world, spawns), shards)
-  end
+  if not M.has_changes(world) then return 0, 0 end
+  local removals, spawns, taken = M.take(world)
+  local shards = {}
+  for j = 1, M.new_shards(world, #spawns) do shards[j] = 0 end
+  M.apply(world, removals, spawns, shards, {taken})
   return #spawns, #removals
 end
 

@@ -104,21 +104,26 @@ function M.new(types, counts, shard_size, placement, me, on_change)
     where, type_of, id_room = w, t, more
   end
 
-  -- Takes away the agents of a list of ids (any order), wherever they live.
-  function R.remove(list)
-    local touched = {}
-    for j = 1, #list do
-      local gone = list[j]
-      local k = type_of[gone]
-      if where[gone] ~= 0 then
-        alive[k] = alive[k] - 1
-        if where[gone] > 0 then touched[k] = true; selves[where[gone]] = false end
-        where[gone] = 0
-        members[k].dirty = true
-      end
-    end
+  local emptied = {}                  -- types that have empty slots since the last compact
+
+  -- Takes one agent away, wherever it lives; its slot stays empty until `compact`.
+  function R.kill(gone)
+    local k, slot = type_of[gone], where[gone]
+    if slot == 0 then return end
+    alive[k] = alive[k] - 1
+    if slot > 0 then emptied[k] = true; selves[slot] = false end
+    where[gone] = 0
+    members[k].dirty = true
+    R.lists[types[k].name] = nil
+    R.thinned = true
+  end
+
+  -- Closes up the slots that were emptied.
+  function R.compact()
+    local any = false
     for k = 1, count_of_types do
-      if touched[k] then
+      if emptied[k] then
+        any, emptied[k] = true, nil
         local from = base[k]
         local kept = 0
         for j = 1, count[k] do
@@ -137,7 +142,13 @@ function M.new(types, counts, shard_size, placement, me, on_change)
         count[k] = kept
       end
     end
-    if #list > 0 then R.thinned = true; publish() end
+    if any then publish() end
+  end
+
+  -- Takes away the agents of a list of ids (any order), wherever they live.
+  function R.remove(list)
+    for j = 1, #list do R.kill(list[j]) end
+    if #list > 0 then R.compact(); publish() end
   end
 
   -- Gives ids to newborns, in order: kinds[j] is the type of the j-th. Extends the placement by

@@ -50,6 +50,25 @@ function M.readonly(t, what, advice)
   return readonly(t, what, advice or ADVICE[what] or "keep what changes in self")
 end
 
+-- A live view of t: reads what is there now; nested tables come as views, made when they are read and kept in
+-- `views` by the table they show. `refuse(key)` raises.
+function M.view(t, views, refuse)
+  local made = views[t]
+  if made ~= nil then return made end
+  local view = M.view
+  made = setmetatable({}, {
+    __index = function(_, k)
+      local v = t[k]
+      if type(v) == "table" then return view(v, views, refuse) end
+      return v
+    end,
+    __of = t,
+    __newindex = function(_, k) refuse(shown_key(k)) end,
+  })
+  views[t] = made
+  return made
+end
+
 
 -- The library ------------------------------------------------------------------------------------
 
@@ -107,30 +126,33 @@ local function undefined(_, name)
 end
 
 
-local function handler_table(scope)
-  local handlers = scope.handlers
+-- `on` and `query`: tables that take functions by name until the chunk is sealed. `form` shows how.
+local function definitions(scope, what, form)
+  local functions = {}
+  scope[what] = functions
   return setmetatable({}, {
-    __index = handlers,
-    __of = handlers,
-    __newindex = function(_, kind, f)
-      if scope.sealed then fail("on" .. shown_key(kind) .. " cannot be assigned while agents run: " .. SHARED) end
-      if type(kind) ~= "string" then fail("a handler's name is a string: function on.NAME(self, msg, from)") end
-      if type(f) ~= "function" then fail("on" .. shown_key(kind) .. " must be a function, not " .. values.describe(f)) end
-      if handlers[kind] ~= nil then fail("on" .. shown_key(kind) .. " is defined twice") end
-      handlers[kind] = f
+    __index = functions,
+    __of = functions,
+    __newindex = function(_, name, f)
+      if scope.sealed then fail(what .. shown_key(name) .. " cannot be assigned while agents run: " .. SHARED) end
+      if type(name) ~= "string" then fail("the name of a function in " .. what .. " is a string: " .. form) end
+      if type(f) ~= "function" then fail(what .. shown_key(name) .. " must be a function, not " .. values.describe(f)) end
+      if functions[name] ~= nil then fail(what .. shown_key(name) .. " is defined twice") end
+      functions[name] = f
     end,
   })
 end
 
 
--- The global table for one agent type's chunk: the library, `extra`, `on`, and what the chunk defines
--- until it is sealed.
-function M.environment(extra)
-  local scope = {own = {}, handlers = {}, sealed = false}
+-- The global table for one script's chunk: the library, `extra`, `on` (and `query` for the environment's),
+-- and what the chunk defines until it is sealed.
+function M.environment(extra, with_queries)
+  local scope = {own = {}, sealed = false}
   local content = {}
   for name, v in raw_pairs(lib) do content[name] = v end
   for name, v in raw_pairs(extra) do content[name] = v end
-  content.on = handler_table(scope)
+  content.on = definitions(scope, "on", with_queries and "function on.NAME(env, msg, from)" or "function on.NAME(self, msg, from)")
+  if with_queries then content.query = definitions(scope, "query", "function query.NAME(env, ...)") end
   setmetatable(content, {__index = undefined})
   return setmetatable({}, {
     __index = content,
@@ -154,7 +176,10 @@ end
 function M.seal(env) getmetatable(env).__scope.sealed = true end
 
 -- The handlers by message kind; the kernel's own table, to be read only.
-function M.handlers(env) return getmetatable(env).__scope.handlers end
+function M.handlers(env) return getmetatable(env).__scope.on end
+
+-- The environment's read functions by name, likewise.
+function M.queries(env) return getmetatable(env).__scope.query end
 
 -- The global `name` that the chunk defined, or nil.
 function M.own(env, name) return getmetatable(env).__scope.own[name] end

@@ -1,10 +1,12 @@
 -- Shards as bytes: canonical msgpack of [[id, type, state, [[due, sent, sender, seq, kind, body], ...]], ...]
 -- by id, for a block of consecutive ids. The digest is made of these bytes, and a restore reads them.
 -- An agent born in this tick may have asked for changes in its init, which the next close applies; it
--- has a fifth part, [[type, fields], ...], where a removal is ["", {}].
+-- has a fifth part, [[type, fields, x, y, z], ...], where a removal is ["", {}] and what it asked of the shared
+-- world is ["@" .. part of changes.lua, values...].
 
 local D = ...
 local codec = D.codec
+local sub = string.sub
 
 local M = {}
 
@@ -19,13 +21,14 @@ function M.dump(world, shard, boxes)
   local last = first + size - 1
   if last > roster.last_id then last = roster.last_id end
   local w = codec.writer()
-  local changes = {}
-  for _, id in ipairs(world.removals) do changes[id] = {{"", {}}} end
-  for _, s in ipairs(world.spawns) do
-    local list = changes[s[1]] or {}
-    changes[s[1]] = list
-    list[#list + 1] = {world.program.types[s[2]].name, s[3]}
+  local changes = world.changes.waiting()
+  local function ask(id, change)
+    local list = changes[id] or {}
+    changes[id] = list
+    list[#list + 1] = change
   end
+  for _, id in ipairs(world.removals) do ask(id, {"", {}}) end
+  for _, s in ipairs(world.spawns) do ask(s[1], {world.program.types[s[2]].name, s[3], s[4], s[5], s[6]}) end
   local living = 0
   for id = first, last do
     if where[id] > 0 then living = living + 1 end
@@ -89,8 +92,10 @@ function M.load(world, bytes)
       for _, change in ipairs(changes) do
         if change[1] == "" then
           world.removals[#world.removals + 1] = id
+        elseif sub(change[1], 1, 1) == "@" then
+          world.changes.restore(id, change)
         else
-          world.spawns[#world.spawns + 1] = {id, world.type_index[change[1]], change[2]}
+          world.spawns[#world.spawns + 1] = {id, world.type_index[change[1]], change[2], change[3], change[4], change[5]}
         end
       end
     end

@@ -96,6 +96,11 @@ function M.unpack(t, from, to)
   end
   charge(n / 16)
   local content = order.behind(t)
+  if content ~= t then
+    local seen = {}
+    for i = from, to do seen[i - from + 1] = t[i] end
+    return unpack(seen, 1, n)
+  end
   return unpack(content, from, to)
 end
 

@@ -13,10 +13,18 @@ function M.begin_tick(world, tick)
   world.rng.at(world.seed, tick)
   world.samples, world.record_count = {}, 0
   world.spawner, world.logger = 0, 0
+  world.changes.begin_tick()
+  world.replica.told = 0
+  if world.environment then world.environment.begin_tick() end
 end
 
 function M.creation(world)
   local roster = world.roster
+  world.replica.create(roster.born)
+  if world.environment then
+    world.environment.init()
+    world.environment.refresh()
+  end
   for k = 1, #world.program.types do
     local from = roster.base[k]
     local first = 1

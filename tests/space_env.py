@@ -1,0 +1,147 @@
+"""Spaces of the kernel in a Lua state of their own, with what they need of a world.
+
+Agent ``id`` is of type "odd" or "even" as its id is, and publishes ``mark`` = id % 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from kernel_env import VMS, Kernel
+
+__all__ = ["TYPES", "VMS", "World"]
+
+TYPES = ("", "odd", "even")
+"""Names for searches; the empty one is nil: any type."""
+
+_MODULES = (
+    "buffer", "codec", "random", "meter", "values", "order", "pattern", "format", "strings",
+    "tables", "operators",
+)  # fmt: skip
+
+_WORLD = """
+local kind, last, spec = ...
+spec = load("return " .. spec)()
+local S = deps[kind].new(spec)
+local type_of, published = deps.buffer.i32(last), {mark = {}}
+for id = 1, last do type_of[id] = id % 2 == 1 and 1 or 2; published.mark[id] = id % 3 end
+S.reserve(last)
+S.roster(type_of)
+deps.rng.at(1, 1)
+deps.rng.arm(1)
+local crumb = deps.buffer.i32(1)
+local world = {crumb = crumb, type_index = {odd = 1, even = 2}, published = published,
+  roster = {last_id = last}, rng = deps.rng}
+local W = {S = S, api = deps.space.api(S, world)}
+
+local function result(ok, first, ...)
+  if not ok then return "error: " .. tostring(first) end
+  if type(first) == "table" then
+    local list = {}
+    for k = 1, #first do list[k] = first[k] end
+    return "list", deps.unpack(list)
+  end
+  return "values", first, ...
+end
+
+function W.call(name, me, ...)
+  crumb[0] = me
+  deps.fuel.n = 1e9
+  return result(pcall(W.api[name], ...))
+end
+
+function W.kernel(name, ...) return result(pcall(S[name], ...)) end
+
+function W.put_many(n, ...)
+  local flat, ids, columns = {...}, {}, {{}, {}, {}}
+  for k = 1, n do
+    ids[k] = flat[k]
+    for axis = 1, S.dims do columns[axis][k] = flat[axis * n + k] end
+  end
+  if S.dims == 2 then S.put_many(ids, columns[1], columns[2], n)
+  else S.put_many(ids, columns[1], columns[2], columns[3], n) end
+end
+
+function W.dump()
+  local w = deps.codec.writer()
+  S.write(w, last)
+  return w:result()
+end
+
+function W.restore(bytes) return S.read("<" .. bytes .. ">", 2) end
+
+function W.fuel() return 1e9 - deps.fuel.n end
+
+return W
+"""
+
+
+@cache
+def _kernel(vm: str) -> Kernel:
+    kernel = Kernel(vm, *_MODULES)
+    kernel.function(
+        "deps.rng = deps.random.new(deps) deps.unpack = table.unpack or unpack deps.random = deps.rng"
+    )()
+    for name in ("maths", "base", "sandbox", "space", "grid", "continuous"):
+        kernel.load(name)
+    return kernel
+
+
+def _lua(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value!r}"
+
+
+class World:
+    """A space with room for agents 1..last, none of them on it yet."""
+
+    def __init__(self, vm: str, kind: str, last: int, **spec: object) -> None:
+        fields = ", ".join(f"{k} = {_lua(v)}" for k, v in spec.items() if v is not None)
+        self._w = _kernel(vm).function(_WORLD)(kind.encode(), last, f"{{{fields}}}".encode())
+        self.fit = self._w[b"S"][b"fit"]
+
+    def __getitem__(self, name: str) -> Any:
+        """A field of the space, such as ``columns``."""
+        return self._w[b"S"][name.encode()]
+
+    def call(self, me: int, name: str, *args: object) -> Any:
+        """A script's call by agent ``me``: a list, a tuple of values, or the error's text."""
+        return self._result(self._w[b"call"](name.encode(), me, *map(_argument, args)))
+
+    def kernel(self, name: str, *args: object) -> Any:
+        """A call of the kernel's own functions."""
+        return self._result(self._w[b"kernel"](name.encode(), *map(_argument, args)))
+
+    def put_many(self, moves: Sequence[tuple[int, tuple[float, ...]]]) -> None:
+        columns = zip(*(place for _, place in moves), strict=True)
+        flat = [id for id, _ in moves] + [v for column in columns for v in column]
+        self._w[b"put_many"](len(moves), *flat)
+
+    def dump(self) -> bytes:
+        dumped: bytes = self._w[b"dump"]()
+        return dumped
+
+    def restore(self, dumped: bytes) -> int:
+        """The number of bytes read."""
+        return int(self._w[b"restore"](dumped)) - 2
+
+    def fuel(self) -> float:
+        """What the last script's call cost."""
+        return float(self._w[b"fuel"]())
+
+    @staticmethod
+    def _result(got: Any) -> Any:
+        if isinstance(got, bytes):
+            return got.decode()
+        if got[0] == b"list":
+            return list(got[1:])
+        return tuple(got[1:])
+
+
+def _argument(value: object) -> object:
+    if isinstance(value, str):
+        return value.encode() if value else None
+    return value

@@ -1,0 +1,152 @@
+"""``env``, ``layer`` and ``space`` in expressions: what each may be read for, and what else to write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from workers.expression_rules import Rules
+from workers.features import Features
+from workers.missing import needs
+from workers.names import LAYER_METHODS, LAYER_READS, listing, nearest
+from workers.syntax import Node, Tree, arguments
+
+
+class Problem(NamedTuple):
+    """Something wrong at ``node``."""
+
+    node: Node
+    message: str
+    hint: str
+
+
+def world_problem(
+    tree: Tree, node: Node, rules: Rules, features: Features, queries: Iterable[str] | None
+) -> Problem | None:
+    """What is wrong with the ``env``, ``layer`` or ``space`` at ``node``, if anything.
+
+    ``queries`` are those of environment.lua; None: not known.
+    """
+    name = tree.slice(node)
+    feature = {"env": "script", "layer": "layers", "space": "space"}[name]
+    index = node.parent
+    if index is None or index.children[0] is not node or not index.type.endswith("_expression"):
+        index = None
+    if name not in rules.world:
+        return Problem(node, *_not_here(tree, name, rules, index, features))
+    if not getattr(features, feature):
+        what, cure = needs(feature, features)
+        return Problem(node, f"{name} needs {what}", cure)
+    if index is None or "index" not in index.type:
+        forms = {
+            "env": "env.field, or env.name(...) for a query",
+            "layer": f"layer.{features.layers[0] if features.layers else 'grass'}:sum()",
+            "space": "space.width",
+        }
+        return Problem(node, f"{name} is a table, not a value", f"write {forms[name]}")
+    if name == "env":
+        return _environment(tree, index, queries)
+    return _layer(tree, index, features) if name == "layer" else space_member(tree, index, features)
+
+
+def _not_here(
+    tree: Tree, name: str, rules: Rules, index: Node | None, features: Features
+) -> tuple[str, str]:
+    member = tree.slice(index.children[-1]) if index is not None else ""
+    if rules.cells:
+        if name == "layer" and member in features.layers:
+            return "a layer's step reads other layers at its own cell", f"write {member}"
+        message = f"a layer's step does not see {name}"
+        return message, "use a parameter; or write function step(env) of environment.lua instead"
+    if "i" in rules.names or "x" in rules.names:
+        return f"{name} cannot be read here", "use parameters, or set the field in init(self)"
+    return f"{name} cannot be read here: this is evaluated first of all", "use parameters"
+
+
+def _environment(tree: Tree, index: Node, queries: Iterable[str] | None) -> Problem | None:
+    if index.type == "bracket_index_expression":
+        return None
+    name = tree.slice(index.children[-1])
+    if index.type == "method_index_expression":
+        return Problem(index, "a query is called with a dot", f"write env.{name}(...)")
+    if queries is None:
+        return None
+    called = index.parent is not None and index.parent.children[0] is index
+    called = called and index.parent is not None and index.parent.type == "function_call"
+    known = sorted(queries)
+    if called and name not in known:
+        return Problem(index, *no_query(name, known))
+    if not called and name in known:
+        message = f"{name} is a query of environment.lua and must be called"
+        return Problem(index, message, f"write env.{name}(...)")
+    return None
+
+
+def no_query(name: str, queries: Iterable[str]) -> tuple[str, str]:
+    """Why ``env.name(...)`` cannot be called."""
+    like = nearest(name, queries)
+    hint = f"did you mean env.{like}? " if like else f"queries: {listing(queries)}; "
+    return (
+        f"environment.lua has no query '{name}'",
+        f"{hint}A query is written function query.{name}(env, ...) there",
+    )
+
+
+def no_layer(name: str, features: Features) -> tuple[str, str]:
+    """Why there is no such layer."""
+    like = nearest(name, features.layers)
+    return (
+        f"there is no layer '{name}'",
+        f"did you mean layer.{like}?" if like else f"layers: {listing(features.layers)}",
+    )
+
+
+def _layer(tree: Tree, index: Node, features: Features) -> Problem | None:
+    name = tree.slice(index.children[-1])
+    if index.type == "bracket_index_expression":
+        return Problem(index, "the layer must be written out here", "write layer.grass:sum()")
+    if name not in features.layers:
+        return Problem(index, *no_layer(name, features))
+    outer = index.parent
+    own = outer is not None and outer.children[0] is index
+    if index.type == "method_index_expression":
+        return Problem(index, f"{name} is no method", f"write layer.{name}(x, y)")
+    if own and outer is not None and outer.type == "function_call":
+        if len(arguments(outer)) != 2:
+            message = f"layer.{name} is read at a place of two coordinates"
+            return Problem(outer, message, f"write layer.{name}(x, y)")
+        return None
+    if own and outer is not None and "index" in outer.type:
+        method = tree.slice(outer.children[-1])
+        if outer.type == "method_index_expression" and method in LAYER_READS:
+            return None
+        if outer.type == "dot_index_expression" and method in LAYER_READS:
+            message = f"{method} is a method of layers"
+            return Problem(outer, message, f"write layer.{name}:{method}()")
+        if method in LAYER_METHODS:
+            message = f"an expression only reads: it cannot call {method}"
+            return Problem(outer, message, f"layers can be read with {listing(LAYER_READS)}")
+        like = nearest(method, LAYER_READS)
+        return Problem(
+            outer,
+            f"a layer has no '{method}'",
+            f"did you mean layer.{name}:{like}()?" if like else f"it has {listing(LAYER_READS)}",
+        )
+    return Problem(
+        index,
+        f"layer.{name} is a whole layer, not a value",
+        f"write layer.{name}:sum(), or layer.{name}(x, y) for one cell",
+    )
+
+
+def space_member(tree: Tree, index: Node, features: Features) -> Problem | None:
+    """What is wrong with a member of ``space``."""
+    members = ["width", "height"] + (["depth"] if features.dimensions == 3 else [])
+    name = tree.slice(index.children[-1])
+    if index.type != "dot_index_expression" or name in members:
+        return None
+    like = nearest(name, members)
+    hint = f"did you mean space.{like}?" if like else f"space has: {', '.join(members)}"
+    if name == "depth":
+        hint = "this space has two dimensions: width and height"
+    return Problem(index, f"there is no space.{name}", hint)

@@ -1,0 +1,285 @@
+-- The environment's script: its state, what agents see of it, and the mail to it and from it.
+--
+-- Every worker runs this script on the same messages in the same order, so every worker has the same state
+-- and agents read it where they are. What it sends is put into the calendars of the recipients' hosts: no
+-- message leaves a worker. Of its logs, records and counts only worker 0's are reported.
+
+local D = ...
+local codec = D.codec
+local error, pairs, ipairs, select, load, getmetatable = error, pairs, ipairs, select, load, getmetatable
+local concat, sort = table.concat, table.sort
+local cut, readable = D.text.cut, D.text.readable
+
+local M = {}
+
+local ADVICE = ' is read-only for agents: send("environment", kind, body) asks for a change'
+
+-- world: see main.lua; its `api` gives what agents may do, of which the environment gets a part.
+function M.new(world)
+  local program = world.program.environment
+  local R, rng, crumb, Q = world.roster, world.rng, world.crumb, world.rt.Q
+  local limits = D.api.LIMITS
+  local E = {state = {}, calendar = {}, spawns = {}, has_step = false}
+  local state, handlers, queries = E.state, {}, {}
+  local views = {}
+  local init, step, watched = nil, nil, nil
+  local sent_now, logged, drawn = 0, 0, 0
+
+  local function refuse(key) D.meter.fail("env" .. key .. ADVICE) end
+
+  -- What agents and expressions hold as `env`.
+  local asked = {}
+  E.view = D.sandbox.view(state, views, refuse)
+  do
+    local shown = E.view
+    local look = getmetatable(shown).__index
+    getmetatable(shown).__index = function(t, k)
+      local q = asked[k]
+      if q ~= nil then return q end
+      return look(t, k)
+    end
+  end
+
+  local function deny(message) error(message, 0) end
+
+  -- What changes something may be called by init, step and handlers; a query runs in an agent's turn.
+  local function acting(name)
+    if not world.env_active then
+      deny(name .. " cannot be called in a query: a query only reads; do it in step or in a handler of environment.lua")
+    end
+  end
+
+  -- Sending ------------------------------------------------------------------------------------------
+
+  local function next_sent()
+    sent_now = sent_now + 1
+    if sent_now > limits.sends then
+      world.limit_hit = "the environment may send at most " .. limits.sends .. " messages in one tick (a broadcast counts as one here)"
+      deny(world.limit_hit)
+    end
+    return sent_now
+  end
+
+  -- Mail to the environment that waits for the close of tick `due`.
+  function E.post_at(due, from, k, body)
+    local day = E.calendar[due]
+    if not day then day = {}; E.calendar[due] = day end
+    day[#day + 1] = {from, k, body}
+  end
+
+  -- An agent's with delay 1 is for the close of the tick it is sent in, the environment's own for the next.
+  function E.post(from, k, body, delay)
+    E.post_at(world.tick + delay - (from == 0 and 0 or 1), from, k, body)
+  end
+
+  local api = {}
+
+  function api.send(to, kind, body, delay)
+    acting("send")
+    local k = world.inner.kind_index(kind)
+    local id = world.inner.recipient(to)
+    if delay == nil then delay = 1 else world.inner.whole_delay(delay) end
+    local copy = world.inner.copied(body)
+    if id == 0 then
+      if not handlers[kind] then world.inner.environment_lacks(kind) end
+      E.post(0, k, copy, delay)
+      return
+    end
+    if not world.takers[k][R.type_of[id]] then world.inner.unhandled(id, k) end
+    local seq = next_sent()
+    if world.sequential and delay == 1 and world.tick > 0 then
+      world.sequential.enqueue(id, k, copy)
+    else
+      world.mail.from_world(id, k, copy, world.tick + delay, seq, world.tick)
+    end
+  end
+
+  function api.after(delay, kind, body)
+    world.inner.whole_delay(delay)
+    api.send(0, kind, body, delay)
+  end
+
+  function api.broadcast(name, kind, body, delay)
+    acting("broadcast")
+    local k = world.inner.kind_index(kind)
+    local t = world.inner.broadcast_type(name, k)
+    if delay == nil then delay = 1 else world.inner.whole_delay(delay) end
+    local seq = next_sent()
+    local copy = world.inner.copied(body)
+    if world.sequential and delay == 1 and world.tick > 0 then
+      world.sequential.enqueue(-t, k, copy)
+      return
+    end
+    world.mail.from_world_to_all(t, k, copy, world.tick + delay, seq, world.tick)
+  end
+
+  -- Other actions -----------------------------------------------------------------------------------
+
+  function api.spawn(name, fields, x, y, z)
+    acting("spawn")
+    local spawn = world.inner.new_spawn(0, name, fields, x, y, z)
+    if #E.spawns >= limits.spawns then
+      world.limit_hit = "the environment may spawn at most " .. limits.spawns .. " agents in one tick"
+      deny(world.limit_hit)
+    end
+    E.spawns[#E.spawns + 1] = spawn
+  end
+
+  function api.record(name, value)
+    acting("record")
+    if world.me == 0 then world.api.record(name, value) end
+  end
+
+  function api.log(...)
+    logged = logged + 1
+    if logged > limits.logs then
+      world.limit_hit = "the environment may log at most " .. limits.logs .. " lines in one tick"
+      deny(world.limit_hit)
+    end
+    if world.me ~= 0 then return end
+    local parts = {}
+    for j = 1, select("#", ...) do parts[j] = world.tostring((select(j, ...))) end
+    world.logs[#world.logs + 1] = {world.tick, 0, 0, logged, readable(cut(concat(parts, "\t"), limits.log_bytes))}
+  end
+  api.print = api.log
+
+  -- Running ------------------------------------------------------------------------------------------
+
+  -- Runs one function of the script with the environment's fuel and stream, within any agent's turn.
+  local function run(context, f, ...)
+    local agent, left = crumb[0], Q.n
+    local id, count = rng.save()
+    local was, was_context = world.env_active, E.context
+    crumb[0], Q.n = 0, program.fuel
+    world.env_active, E.context = true, context
+    local deferring = world.deferring
+    world.deferring = false
+    rng.resume(0, drawn)
+    local answer = f(state, ...)
+    local _
+    _, drawn = rng.save()
+    world.deferring = deferring
+    world.env_active, E.context = was, was_context
+    crumb[0], Q.n = agent, left
+    rng.resume(id, count)
+    return answer
+  end
+  E.run = run
+
+  function E.begin_tick()
+    sent_now, logged, drawn = 0, 0, 0
+    E.handling = nil
+  end
+
+  function E.handle(from, k, body)
+    local kind = world.program.kinds[k]
+    E.handling = {kind, body, from}
+    local answer = run("on." .. kind, handlers[kind], body, from)
+    E.handling = nil
+    return answer
+  end
+
+  function E.handles(kind) return handlers[kind] ~= nil end
+
+  function E.init()
+    if init then run("init", init) end
+  end
+
+  -- The mail that waited for this tick's close, from earlier ticks.
+  function E.take_due(tick)
+    local day = E.calendar[tick]
+    E.calendar[tick] = nil
+    for _, one in ipairs(day or {}) do
+      if world.me == 0 then world.mail.delivered = world.mail.delivered + 1 end
+      E.handle(one[1], one[2], one[3])
+    end
+  end
+
+  function E.step()
+    if step then run("step", step) end
+  end
+
+  -- Agents read what is there now; views of tables that were replaced are let go.
+  function E.refresh()
+    for t in pairs(views) do
+      if t ~= state then views[t] = nil end
+    end
+  end
+
+  function E.changed() return watched and watched.changed() end
+
+  -- Bytes ---------------------------------------------------------------------------------------------
+
+  function E.write(w)
+    w:array(3)
+    w:state(state, {})
+    local dues = {}
+    for due in pairs(E.calendar) do dues[#dues + 1] = due end
+    sort(dues)
+    w:array(#dues)
+    for _, due in ipairs(dues) do
+      local day = E.calendar[due]
+      w:array(1 + #day)
+      w:int(due)
+      for _, one in ipairs(day) do
+        w:array(3)
+        w:int(one[1])
+        w:str(world.program.kinds[one[2]])
+        w:value(one[3])
+      end
+    end
+    w:array(#E.spawns)
+    for _, s in ipairs(E.spawns) do w:value({world.program.types[s[2]].name, s[3], s[4], s[5], s[6]}) end
+  end
+
+  function E.read(bytes, pos)
+    local loaded, days, born
+    _, pos = codec.array_header(bytes, pos)
+    loaded, pos = codec.decode_state(bytes, pos)
+    days, pos = codec.decode(bytes, pos)
+    born, pos = codec.decode(bytes, pos)
+    for k, v in pairs(loaded) do state[k] = v end
+    for _, day in ipairs(days) do
+      local list = {}
+      for j = 2, #day do list[j - 1] = {day[j][1], world.kind_index[day[j][2]], day[j][3]} end
+      E.calendar[day[1]] = list
+    end
+    for j, s in ipairs(born) do E.spawns[j] = {0, world.type_index[s[1]], s[2], s[3], s[4], s[5]} end
+    return pos
+  end
+
+  -- The script ------------------------------------------------------------------------------------------
+
+  -- extra: further functions of the script's global table (space, layers, network).
+  function E.load(extra)
+    local shared = {}
+    for _, name in ipairs({"tick", "agents", "look", "alive"}) do shared[name] = world.api[name] end
+    for name, f in pairs(world.draws) do shared[name] = f end
+    for name, f in pairs(api) do shared[name] = f end
+    for name, f in pairs(extra) do shared[name] = f end
+    shared.param = world.param
+    local env = D.sandbox.environment(shared, true)
+    local chunk, why = load(program.chunk, program.chunkname, "t", env)
+    if not chunk then error(why, 0) end
+    Q.n = program.fuel
+    chunk(world.rt)
+    for kind, f in pairs(D.sandbox.handlers(env)) do handlers[kind] = f end
+    local functions = {}
+    for name, f in pairs(D.sandbox.queries(env)) do
+      queries[name] = f
+      asked[name] = function(...) return f(E.view, ...) end
+      functions[#functions + 1] = f
+    end
+    for _, f in pairs(handlers) do functions[#functions + 1] = f end
+    init, step = D.sandbox.own(env, "init"), D.sandbox.own(env, "step")
+    functions[#functions + 1] = step
+    functions[#functions + 1] = init
+    D.sandbox.seal(env)
+    watched = D.guard.watch(env, functions)
+    E.has_step = step ~= nil
+  end
+
+  return E
+end
+
+return M

@@ -1,0 +1,341 @@
+-- Grids: square cells with 8 or 4 neighbours, or hexagons in rows of which the odd ones stand half a cell to the
+-- right; a torus or bounded; one agent a cell or many.
+--
+-- Cells lie row by row. A bounded grid has one column and one row more, where nobody ever is: what lies outside is
+-- looked up there, so that searches need no test for the border. Neighbours come by rows from the lowest offset of
+-- y, in a row from the lowest offset of x, in a cell by id. A distance is the least number of steps between
+-- neighbouring cells; where a radius reaches around a torus, everyone counts once, at the shortest offset.
+
+local D = ...
+local i32 = D.buffer.i32
+local pairs = pairs
+local format, rep = string.format, string.rep
+
+-- Whole numbers as they stand in code.
+local function show(n) return format("%d", n) end
+
+local M = {}
+
+-- Counts of empty cells in blocks of 64, and a binary tree of sums over them: tree[LEAVES + b] is block b, tree[1]
+-- the whole. Built when first asked for, then kept.
+local COUNTING = [==[
+local rshift, LEAVES = (D.bit or D.bit32).rshift, $LEAVES
+local tree, counted = nil, false
+
+local function shift_empty(c, by)
+  local i = LEAVES + rshift(c - 1, 6)
+  tree[i] = tree[i] + by
+  $CLIMB
+end
+
+local function count_empty()
+  if tree == nil then tree = i32(2 * LEAVES) end
+  for i = 0, 2 * LEAVES do tree[i] = 0 end
+  for y = 0, S.height - 1 do
+    for c = y * $PITCH + 1, y * $PITCH + S.width do
+      if head[c] == 0 then
+        local i = LEAVES + rshift(c - 1, 6)
+        tree[i] = tree[i] + 1
+      end
+    end
+  end
+  for i = LEAVES - 1, 1, -1 do tree[i] = tree[2 * i] + tree[2 * i + 1] end
+  counted = true
+end
+
+function S.empty_count()
+  if not counted then count_empty() end
+  return tree[1]
+end
+
+-- The k-th empty cell in row order, 1 <= k <= S.empty_count().
+function S.kth_empty(k)
+  if not counted then count_empty() end
+  local i = 1
+  while i < LEAVES do
+    i = i * 2
+    local left = tree[i]
+    if k > left then
+      k = k - left
+      i = i + 1
+    end
+  end
+  local c = (i - LEAVES) * 64
+  repeat
+    if head[c + 1] == 0 $INSIDE then k = k - 1 end
+    c = c + 1
+  until k == 0
+  c = c - 1
+  local y = floor(c / $PITCH)
+  return c - y * $PITCH, y
+end
+]==]
+
+local PLACES = [==[
+local W, H, PITCH = S.width, S.height, $PITCH
+
+function S.get(id)
+  local c = cell_of[id] - 1
+  if c < 0 then return nil end
+  local y = floor(c / PITCH)
+  return c - y * PITCH, y
+end
+
+local function wrap(v, size)
+  v = v - floor(v / size) * size
+  if v < 0 then return v + size end
+  if v >= size then return v - size end
+  return v
+end
+
+local function misfit(name, v, size)
+  if type(v) == "number" and floor(v) == v and v >= 0 and v < size then return nil end
+  return D.space.misfit(name, v, $RANGE)
+end
+
+-- The place (x, y) as it is kept; or nil and what is wrong with it.
+function S.fit(x, y, z)
+  if z == nil and type(x) == "number" and type(y) == "number" and floor(x) == x and floor(y) == y then
+    if x >= 0 and x < W and y >= 0 and y < H then return x + 0, y + 0 end
+    if $TORUS and abs(x) <= 9007199254740992 and abs(y) <= 9007199254740992 then return wrap(x, W), wrap(y, H) end
+  end
+  if z ~= nil then return nil, "a grid has two dimensions: give x and y" end
+  return nil, misfit("x", x, W) or misfit("y", y, H)
+end
+
+function S.put(id, x, y)
+  local c = y * PITCH + x + 1
+  local old = cell_of[id]
+  if c == old then return end
+  $GUARD
+  cell_of[id] = c
+  if old ~= 0 then leave(id, old) end
+  enter(id, c)
+end
+
+function S.empty_at(x, y) return head[y * PITCH + x + 1] == 0 end
+
+-- The lowest id in a cell, of type t unless that is 0.
+function S.at(x, y, t)
+  local id = head[y * PITCH + x + 1]
+  if t ~= 0 then
+    while id ~= 0 and type_of[id] ~= t do id = next_[id] end
+  end
+  if id == 0 then return nil end
+  return id
+end
+
+function S.count_at(x, y, t)
+  local id, n, seen = head[y * PITCH + x + 1], 0, 0
+  while id ~= 0 do
+    seen = seen + 1
+    if t == 0 or type_of[id] == t then n = n + 1 end
+    id = next_[id]
+  end
+  charge(seen / 8)
+  return n
+end
+]==]
+
+local DISTANCES = [==[
+-- From one place to another, the shortest way; of two that are as short, the one that crosses no border.
+function S.offset(x, y, _, x2, y2)
+  local dy = y2 - y
+  $WRAPDY
+  $LEAN
+  local dx = x2 - x + lean
+  $WRAPDX
+  return dx - lean, dy
+end
+
+function S.distance(x, y, _, x2, y2)
+  local dy = y2 - y
+  $WRAPDY
+  $LEAN
+  local dx = x2 - x + lean
+  $WRAPDX
+  dx, dy = abs(dx), abs(dy)
+  return $METRIC
+end
+
+local distance = S.distance
+
+local function distance_to(x, y, id)
+  local x2, y2 = S.get(id)
+  return (distance(x, y, nil, x2, y2))
+end
+]==]
+
+local NEIGHBORHOODS = [==[
+-- The cells of row y + dy within r of (x, y): offsets of x from low to high, at most W of them.
+local function reach(y, dy, r)
+  $REACH
+  if $TORUS and high - low + 1 >= W then
+    low = -floor((W - 1) / 2)
+    return low, low + W - 1
+  end
+  return low, high
+end
+
+-- The rows within r of row y: offsets of y, at most H of them.
+local function rows(y, r)
+  if not $TORUS then return max(-r, -y), min(r, H - 1 - y) end
+  if 2 * r + 1 >= H then
+    local low = -floor((H - 1) / 2)
+    return low, low + H - 1
+  end
+  return -r, r
+end
+
+-- The cells of `reach` as one or two runs of columns: from..to, then 0..more unless that is -1.
+local function run(x, y, dy, r)
+  local low, high = reach(y, dy, r)
+  local from, to = x + low, x + high
+  if not $TORUS then return max(from, 0), min(to, W - 1), -1 end
+  if from < 0 then return from + W, W - 1, to end
+  if to >= W then return from, W - 1, to - W end
+  return from, to, -1
+end
+
+-- The cell (x, y) is row[y + MARGIN] + col[x + MARGIN], for what lies outside by less than MARGIN too.
+local MARGIN = $MARGIN
+local col, row = i32(W + 2 * MARGIN), i32(H + 2 * MARGIN)
+for k = 0, W + 2 * MARGIN do
+  local x = k - MARGIN
+  col[k] = $COLUMNOFX
+end
+for k = 0, H + 2 * MARGIN do
+  local y = k - MARGIN
+  row[k] = $ROWOFY * PITCH + 1
+end
+
+-- What lies within r of a cell, as lists of offsets raised by MARGIN, or false where rows have to be walked; the
+-- key tells the radius and, for hexagons, whether the row is odd.
+local lists = {}
+
+local function make_list(key, y, r)
+  local list = false
+  if r < MARGIN and not ($TORUS and (2 * r + 1 > W or 2 * r + 1 > H)) then
+    local n, size = 0, (2 * r + 1) * (2 * r + 1)
+    local dxs, dys = i32(size), i32(size)
+    for dy = -r, r do
+      local low, high = reach(y, dy, r)
+      for dx = low, high do
+        n = n + 1
+        dxs[n], dys[n] = dx + MARGIN, dy + MARGIN
+      end
+    end
+    list = { n = n, dxs = dxs, dys = dys, cost = n / 8 }
+  end
+  lists[key] = list
+  return list
+end
+]==]
+
+local SCAN = [==[
+if r > W + H then r = W + H end
+r = floor(r)
+local list = lists[$KEY]
+if list == nil then list = make_list($KEY, y, r) end
+if list then
+  charge(list.cost)
+  local dxs, dys = list.dxs, list.dys
+  for k = 1, list.n do
+    local id = head[row[y + dys[k]] + col[x + dxs[k]]]
+    $VISIT
+  end
+else
+  local low, high = rows(y, r)
+  for dy = low, high do
+    local from, to, more = run(x, y, dy, r)
+    local base = (y + dy) % H * PITCH + 1
+    charge((to - from + more + 2) / 8)
+    repeat
+      for c = base + from, base + to do
+        local id = head[c]
+        $VISIT
+      end
+      from, to, more = 0, more, -1
+    until to < 0
+  end
+end
+]==]
+
+local READ = [==[
+local places = i32(n)
+pos = D.buffer.read_i32s(bytes, pos, places, 1, n)
+for k = 1, n do
+  local y = floor(places[k] / S.width)
+  cell_of[ids[k]] = y * $PITCH + places[k] - y * S.width + 1
+end
+]==]
+
+local SHAPES = {
+  [8] = {
+    METRIC = "max(dx, dy)",
+    REACH = "local low, high = -r, r",
+    LEAN = "local lean = 0",
+    KEY = "r",
+  },
+  [4] = {
+    METRIC = "dx + dy",
+    REACH = "local low, high = abs(dy) - r, r - abs(dy)",
+    LEAN = "local lean = 0",
+    KEY = "r",
+  },
+  -- Each row away leaves half a cell less on both sides, and rows lean to the right or left by half a cell.
+  [6] = {
+    METRIC = "dy + max(0, dx - dy / 2)",
+    REACH = "local low = (y % 2 - (y + dy) % 2 + abs(dy)) / 2 - r local high = low + 2 * r - abs(dy)",
+    LEAN = "local lean = (y2 % 2 - y % 2) / 2",
+    KEY = "2 * r + y % 2",
+  },
+}
+
+local function wrapped(v, size)
+  return D.space.fill("if $V > $SIZE / 2 then $V = $V - $SIZE elseif $V < -$SIZE / 2 then $V = $V + $SIZE end", { V = v, SIZE = size })
+end
+
+-- The memory of a grid of these measures with so many agents, in bytes.
+function M.bytes(spec, agents)
+  local number = D.vm == "luajit" and 4 or 16
+  return ((spec.width + 1) * (spec.height + 1) + 3 * agents) * number
+end
+
+-- spec: width, height, torus, neighbors (4, 8 or 6), single.
+function M.new(spec)
+  local W, H, torus = spec.width, spec.height, spec.torus
+  local pitch = torus and W or W + 1
+  local cells = torus and W * H or (W + 1) * (H + 1)
+  local leaves, levels = 1, 0
+  while leaves * 64 < cells do
+    leaves, levels = leaves * 2, levels + 1
+  end
+  local parts = {
+    COLUMNS = "", GROW = "", XYZ = "xs, ys", XYZOFK = "xs[k], ys[k]",
+    SETCELL = "cell_of[id] = ys[k] * " .. show(pitch) .. " + xs[k] + 1",
+    COUNTING = COUNTING, RECOUNT = "counted = false",
+    FILLED = "if counted then shift_empty(c, -1) end",
+    EMPTIED = "if counted then shift_empty(c, 1) end",
+    CLIMB = rep("i = rshift(i, 1) tree[i] = tree[i] + by ", levels),
+    LEAVES = show(leaves), PITCH = show(pitch), MARGIN = "16",
+    INSIDE = torus and "" or "and c % " .. show(pitch) .. " < S.width",
+    TORUS = torus and "true" or "false",
+    RANGE = torus and '"whole numbers up to 2^53, which wrap around"' or '"whole numbers from 0 to " .. size - 1',
+    GUARD = spec.single and 'if head[c] ~= 0 then error("the cell " .. x .. ", " .. y .. " is taken", 0) end' or "",
+    WRITE = "for k = 1, n do local x, y = S.get(found[k]) found[k] = y * S.width + x end w:i32s(found, 1, n)",
+    READ = READ, SCAN = SCAN, DISTANCE = "distance_to(x, y, id)",
+    VISIT = spec.single and "if id ~= 0 then $EACH end" or "while id ~= 0 do $EACH id = next_[id] end",
+    COLUMNOFX = torus and "x % W" or "((x >= 0 and x < W) and x or W)",
+    ROWOFY = torus and "(y % H)" or "((y >= 0 and y < H) and y or H)",
+    WRAPDX = torus and wrapped("dx", "W") or "",
+    WRAPDY = torus and wrapped("dy", "H") or "",
+    FIRSTCIRCLE = "1", LASTCIRCLE = "(min(W, H) - 1) / 2",
+  }
+  for key, part in pairs(SHAPES[spec.neighbors]) do parts[key] = part end
+  local S = { dims = 2, width = W, height = H, single = spec.single and true or false }
+  function S.bytes(agents) return M.bytes(spec, agents) end
+  return D.space.build(S, "grid", parts, PLACES .. DISTANCES .. NEIGHBORHOODS, i32(cells), cells)
+end
+
+return M

@@ -1,0 +1,371 @@
+-- The part of a simulation that every worker has a copy of: environment, space, layers, network, published
+-- fields. All copies are made alike, and changed alike when a tick closes.
+
+local D = ...
+local codec = D.codec
+local type, error, pairs, ipairs, next, pcall = type, error, pairs, ipairs, next, pcall
+local sort, floor, ceil, max, format = table.sort, math.floor, math.ceil, math.max, string.format
+
+local M = {}
+
+-- Streams of the engine's own draws; agents have ids from 1, the environment 0.
+local PLACEMENT, CONFLICTS, LAYERS, NETWORK = -3, -2, -4, -5
+
+local MOST_CELLS = 10000000
+
+local function refuse(line, message, kind)
+  error({kind = kind or "script", message = message, file = "model.toml", line = line}, 0)
+end
+
+-- world: see main.lua. Sizes come from expressions over parameters.
+function M.new(world)
+  local program, rng, R = world.program, world.rng, world.roster
+  local W = {told = 0}                -- messages of the engine in this tick
+  local env = world.expression_env
+
+  local function number(code, name, line)
+    if code == nil or code == "" then return nil end
+    local v = D.compile.expression(env, name, "", code)()
+    if type(v) ~= "number" then
+      refuse(line, name .. " gives " .. (v == nil and "nil" or "a " .. type(v)) .. ", where a number is needed")
+    end
+    return v
+  end
+
+  local function size(code, name, line, whole)
+    local v = number(code, name, line)
+    if v and not (v > 0 and v < 9007199254740992 and (not whole or v % 1 == 0)) then
+      refuse(line, "the space's " .. name .. " is " .. world.tostring(v) .. "; it must be "
+        .. (whole and "a whole number of cells, 1 or more" or "a number above 0"))
+    end
+    return v
+  end
+
+  -- Before the arrays are made: a space that cannot fit is refused with its estimate.
+  local function need(bytes, what, line)
+    local limit = world.memory_limit
+    if limit > 0 and bytes > limit then
+      refuse(line, format("%s needs about %d MB on every worker, and a worker's limit is %d MB; make it smaller, or raise memory_mb",
+        what, bytes / 1048576, limit / 1048576), "memory")
+    end
+  end
+
+  local function make_space(spec)
+    local grid = spec.kind == "grid"
+    local line = spec.line or 0
+    local made = {width = size(spec.width, "width", line, grid), height = size(spec.height, "height", line, grid),
+      depth = size(spec.depth, "depth", line, grid), torus = spec.torus, neighbors = spec.neighbors, single = spec.single,
+      cell = size(spec.cell, "cell", line, false), agents = R.last_id}
+    local cells = grid and made.width * made.height or 0
+    if cells > MOST_CELLS then
+      refuse(line, format("a grid of %.0f x %.0f has %.0f cells, about %.0f MB on every worker before any layer; at most 10000000 cells are made",
+        made.width, made.height, cells, cells * 8 / 1048576), "memory")
+    end
+    if grid and made.neighbors == 6 and made.torus and made.height % 2 == 1 then
+      refuse(line, format("a hex torus needs an even height, so that rows meet; this one has %d", made.height))
+    end
+    local layer_cells = floor(made.width) * floor(made.height)
+    if #program.layers > 0 and layer_cells > MOST_CELLS then
+      refuse(line, format("layers over %.0f x %.0f would have %.0f cells each; at most 10000000 are made", made.width, made.height, layer_cells), "memory")
+    end
+    need(cells * 8 + R.last_id * 32 + layer_cells * 16 * #program.layers, "this space", line)
+    return (grid and D.grid or D.continuous).new(made), made
+  end
+
+  if program.space then
+    W.space, W.spec = make_space(program.space)
+    W.space.reserve(R.last_id)
+    W.space.roster(R.type_of)
+  end
+  if #program.layers > 0 then
+    W.layers = D.layers.new(world, program.layers, floor(W.spec.width), floor(W.spec.height), W.spec.torus, W.spec.neighbors or 8)
+  end
+  if program.network then
+    W.network = D.network.new(program.network.directed)
+    W.network.reserve(R.last_id)
+  end
+
+  -- After ids were given to newborns, or the roster's arrays were replaced.
+  function W.follow_roster()
+    if W.space then
+      W.space.reserve(R.last_id)
+      W.space.roster(R.type_of)
+    end
+    if W.network then W.network.reserve(R.last_id) end
+  end
+
+  -- Creation ------------------------------------------------------------------------------------------
+
+  local function place_type(k, t, first, count)
+    local S, spec = W.space, W.spec
+    if t.place == "grid" then
+      local columns, rows, layers = spec.width, spec.height, spec.depth or 1
+      if program.space.kind ~= "grid" then
+        -- a regular lattice of about equal steps
+        local dims = S.dims
+        local volume = spec.width * spec.height * (spec.depth or 1)
+        local step = (volume / count) ^ (1 / dims)
+        columns, rows = max(1, ceil(spec.width / step)), max(1, ceil(spec.height / step))
+        if dims == 2 then rows = ceil(count / columns) end
+        layers = dims == 3 and ceil(count / (columns * rows)) or 1
+        for j = 0, count - 1 do
+          local x, y, z = j % columns, floor(j / columns) % rows, floor(j / (columns * rows))
+          S.put(first + j, (x + 0.5) * spec.width / columns, (y + 0.5) * spec.height / rows, dims == 3 and (z + 0.5) * spec.depth / layers or nil)
+        end
+        return
+      end
+      if count > columns * rows then
+        refuse(program.space.line, format("place = \"grid\": %d agents of type '%s' do not fit on %d cells", count, t.name, columns * rows))
+      end
+      for j = 0, count - 1 do
+        local x, y = j % columns, floor(j / columns)
+        if S.single and not S.empty_at(x, y) then
+          refuse(program.space.line, format("place = \"grid\": the cell (%d, %d) for agent %d of type '%s' is taken already", x, y, first + j, t.name))
+        end
+        S.put(first + j, x, y)
+      end
+    elseif t.place == "at" then
+      for j = 1, count do
+        local c = {}
+        for axis, f in ipairs(t.place_at) do
+          world.field = {name = "place." .. f.field, line = f.line}
+          c[axis] = world.places[k][axis](j)
+          world.field = nil
+        end
+        local x, y, z = S.fit(c[1], c[2], c[3])
+        if not x then refuse(t.place_at[1].line, format("place of agent %d, type '%s': %s", first + j - 1, t.name, y)) end
+        if S.single and not S.empty_at(x, y) then
+          refuse(t.place_at[1].line, format("place of agent %d, type '%s': the cell (%d, %d) is taken already, and one agent fits a cell", first + j - 1, t.name, x, y))
+        end
+        S.put(first + j - 1, x, y, z)
+      end
+    elseif t.place == "random_empty" or S.single then
+      local free = S.empty_count()
+      if count > free then
+        refuse(program.space.line, format("%d agents of type '%s' are to be placed, and the grid has %d empty cells left", count, t.name, free))
+      end
+      for j = 0, count - 1 do
+        local x, y = S.kth_empty(floor(rng.uniform() * (free - j)) + 1)
+        S.put(first + j, x, y)
+      end
+    else
+      local grid = program.space.kind == "grid"
+      for j = 0, count - 1 do
+        local x, y, z = rng.uniform() * spec.width, rng.uniform() * spec.height, nil
+        if spec.depth then z = rng.uniform() * spec.depth end
+        if grid then x, y = floor(x), floor(y) end
+        S.put(first + j, x, y, z)
+      end
+    end
+  end
+
+  -- Layers, network and places, before any init. Draws have streams of their own.
+  function W.create(counts)
+    local first = 1
+    if W.layers then
+      rng.arm(LAYERS)
+      W.layers.init()
+    end
+    world.context = "place"
+    for k, t in ipairs(program.types) do
+      if W.space and t.place ~= "" and counts[k] > 0 then
+        rng.arm(PLACEMENT - 1000 * k)
+        place_type(k, t, first, counts[k])
+      end
+      first = first + counts[k]
+    end
+    if W.network then
+      local spec = program.network
+      local ids = {}
+      first = 1
+      for k = 1, #program.types do
+        if spec.of == 0 or spec.of == k then
+          for j = 0, counts[k] - 1 do ids[#ids + 1] = first + j end
+        end
+        first = first + counts[k]
+      end
+      local numbers = {}
+      for name, code in pairs(spec.numbers) do numbers[name] = number(code, name, spec.line) end
+      rng.arm(NETWORK)
+      local ok, why = pcall(D.network.generate, W.network, spec.kind, ids, numbers, spec.torus, spec.edges, rng.uniform)
+      if not ok then
+        if type(why) ~= "string" then error(why, 0) end
+        refuse(spec.line, "the network: " .. why)
+      end
+    end
+  end
+
+  -- The layers' own rules; their draws have a stream of their own.
+  function W.step_layers()
+    if W.layers then
+      rng.arm(LAYERS)
+      W.layers.step(world.tick)
+    end
+  end
+
+  local rules = false
+  for _, layer in ipairs(program.layers) do
+    if layer.step ~= "" or layer.diffuse ~= "" or layer.decay ~= "" then rules = true end
+  end
+
+  -- Whether the shared world does something of its own when `tick` closes.
+  function W.acts(tick)
+    local E = world.environment
+    return rules or (E ~= nil and (E.has_step or #E.spawns > 0 or E.calendar[tick] ~= nil))
+  end
+
+  -- Changes -------------------------------------------------------------------------------------------
+
+  -- Moves of living agents. On a grid of single cells an empty cell goes to one of those who ask for it.
+  function W.move(moves)
+    local S, where = W.space, R.where
+    if not S or moves.n == 0 then return end
+    local ids, xs, ys, zs, n = moves.id, moves.x, moves.y, moves.z, moves.n
+    if not S.single then
+      local kept = 0
+      for j = 1, n do
+        if where[ids[j]] ~= 0 then
+          kept = kept + 1
+          if kept ~= j then ids[kept], xs[kept], ys[kept], zs[kept] = ids[j], xs[j], ys[j], zs[j] end
+        end
+      end
+      S.put_many(ids, xs, ys, zs, kept)
+      return
+    end
+    rng.arm(CONFLICTS)
+    local last, asked, winner = {}, {}, {}
+    for j = 1, n do last[ids[j]] = j end
+    local blocked = {}
+    for j = 1, n do
+      local id, x, y = ids[j], xs[j], ys[j]
+      if last[id] == j and where[id] ~= 0 then
+        local ox, oy = S.get(id)
+        if ox ~= x or oy ~= y then
+          local cell = y * S.width + x
+          if not S.empty_at(x, y) then
+            blocked[#blocked + 1] = j
+          else
+            local count = (asked[cell] or 0) + 1
+            asked[cell] = count
+            if count == 1 then
+              winner[cell] = j
+            elseif rng.uniform() * count < 1 then
+              blocked[#blocked + 1] = winner[cell]
+              winner[cell] = j
+            else
+              blocked[#blocked + 1] = j
+            end
+          end
+        end
+      end
+    end
+    for j = 1, n do
+      local cell = ys[j] * S.width + xs[j]
+      if winner[cell] == j then S.put(ids[j], xs[j], ys[j]) end
+    end
+    sort(blocked)
+    for _, j in ipairs(blocked) do W.block(ids[j], xs[j], ys[j]) end
+  end
+
+  -- Tells an agent that it does not get the cell it asked for, if its type wants to know.
+  function W.block(id, x, y)
+    local k = world.kind_index.blocked
+    if not k or not world.takers[k][R.type_of[id]] then return end
+    W.told = W.told + 1
+    world.mail.from_world(id, k, {x = x, y = y}, world.tick + 1, W.told, world.tick)
+  end
+
+  function W.link(links)
+    local N, where = W.network, R.where
+    for j = 1, links.n do
+      local a, b = links.id[j], links.other[j]
+      if where[a] ~= 0 and where[b] ~= 0 then
+        if links.op[j] == 1 then N.add(a, b, links.weight[j]) else N.remove(a, b) end
+      end
+    end
+  end
+
+  function W.remove(id)
+    if W.space and W.space.placed(id) then W.space.take(id) end
+    if W.network then W.network.drop(id) end
+    world.changes.hide(id)
+  end
+
+  -- The place of a newborn: asked for, or its parent's. `x, y, z` is where the parent stood.
+  function W.settle(id, parent, spawn, x, y, z)
+    local S = W.space
+    if not S then return end
+    if spawn[4] ~= nil then
+      x, y, z = spawn[4], spawn[5], spawn[6]
+      if S.single and not S.empty_at(x, y) then W.block(id, x, y) return end
+    elseif S.single then
+      return
+    elseif parent > 0 and R.where[parent] ~= 0 then
+      x, y, z = S.get(parent)
+    end
+    if x ~= nil then S.put(id, x, y, z) end
+  end
+
+  -- Bytes ----------------------------------------------------------------------------------------------
+
+  local function scalar_columns(w)
+    local names = {}
+    for name in pairs(world.published) do names[#names + 1] = name end
+    sort(names)
+    w:array(#names)
+    for _, name in ipairs(names) do
+      local column, ids, values, n = world.published[name], {}, {}, 0
+      for id = 1, R.last_id do
+        if column[id] ~= nil then n = n + 1; ids[n] = id; values[n] = column[id] end
+      end
+      w:array(4)
+      w:str(name)
+      w:int(n)
+      codec.column(w, ids, 1, n)
+      codec.column(w, values, 1, n)
+    end
+  end
+
+  W.exists = program.environment ~= nil or W.space ~= nil or W.network ~= nil or next(world.published) ~= nil
+
+  -- Canonical: equal worlds give equal bytes. Empty for a model that has none of this.
+  function W.write()
+    if not W.exists then return "" end
+    local w = codec.writer()
+    w:array(5)
+    if world.environment then world.environment.write(w) else w:value(nil) end
+    if W.space then W.space.write(w, R.last_id) else w:value(nil) end
+    if W.layers then W.layers.write(w) else w:value(nil) end
+    if W.network then W.network.write(w) else w:value(nil) end
+    scalar_columns(w)
+    return w:result()
+  end
+
+  function W.read(bytes)
+    if bytes == "" then return end
+    W.follow_roster()
+    local _, pos = codec.array_header(bytes, 1)
+    local function part(has, read)
+      if has then pos = read(bytes, pos) else _, pos = codec.decode(bytes, pos) end
+    end
+    part(world.environment, world.environment and world.environment.read)
+    part(W.space, W.space and W.space.read)
+    part(W.layers, W.layers and W.layers.read)
+    part(W.network, W.network and W.network.read)
+    local count
+    count, pos = codec.array_header(bytes, pos)
+    for _ = 1, count do
+      local name, ids, values, n = nil, {}, {}, 0
+      _, pos = codec.array_header(bytes, pos)
+      name, pos = codec.decode(bytes, pos)
+      n, pos = codec.decode(bytes, pos)
+      pos = codec.read_column(bytes, pos, ids, 1)
+      pos = codec.read_column(bytes, pos, values, 1)
+      for j = 1, n do world.published[name][ids[j]] = values[j] end
+    end
+  end
+
+  return W
+end
+
+return M

@@ -1,0 +1,407 @@
+-- The sequential regimes: one agent at a time, and what it does is visible at once to the next. One worker.
+--
+-- A turn is the agent's step, its newborns, and then every message that was sent, to the last, before the
+-- next agent's turn. Mail with a delay waits in the calendar and opens the tick that it is due in.
+
+local D = ...
+local i32 = D.buffer.i32
+local error, ipairs, floor = error, ipairs, math.floor
+local sort = table.sort
+
+local M = {}
+
+local ACTIVATION = -1               -- stream of the engine's draws of the order
+local MOST_ASKS = 50                -- answers that wait for one another
+
+-- regime: random | ordered | uniform | by_type.
+function M.new(world, regime)
+  local Sq = {}
+  local P, R, rng, crumb, Q = world.plan, world.roster, world.rng, world.crumb, world.rt.Q
+  local mail, later, limits = world.mail, world.later, D.api.LIMITS
+  local by_type = world.program.by_type
+  local room, drawn, drawn_at = 0, nil, nil
+  local queue, queue_room = nil, -1
+  local asking, asked = {}, D.asked
+  local seq, handled, born, killed = 0, 0, 0, 0
+  local about_sent, about_seq = nil, nil
+
+  local function follow_ids()
+    if R.last_id > room then
+      local bigger = floor(R.last_id * 1.5) + 64
+      local a, b = i32(bigger), i32(bigger)
+      for id = 0, room > 0 and room or -1 do a[id] = drawn[id]; b[id] = drawn_at[id] end
+      drawn, drawn_at, room = a, b, bigger
+    end
+  end
+
+  -- Turns and handlers of an agent in a tick continue one random stream.
+  local function begin(id)
+    P.begin(id)
+    if drawn_at[id] == world.tick then rng.resume(id, drawn[id]) end
+  end
+
+  local function kill(id)
+    killed = killed + 1
+    world.replica.remove(id)
+    R.kill(id)
+  end
+
+  -- What must be true and visible once an agent has acted.
+  local function finish(id, self, name)
+    local _, count = rng.save()
+    if count > 0 then drawn[id] = count; drawn_at[id] = world.tick end
+    if self.id ~= id or self.type ~= name then world.inner.locked(self, id) end
+    if P.is_gone() then
+      kill(id)
+    elseif world.changes.publishes then
+      world.changes.show(id, self)
+    end
+  end
+
+  -- Makes the agents that were asked for, and those that their init asks for.
+  local function make_newborns()
+    while #world.spawns > 0 do
+      local spawns, kinds = world.spawns, {}
+      world.spawns = {}
+      for j = 1, #spawns do kinds[j] = spawns[j][2] end
+      born = born + #spawns
+      if born > limits.spawns * 100 then
+        world.limit_hit = "more than " .. limits.spawns * 100 .. " agents were spawned in one tick: does every init spawn?"
+        error(world.limit_hit, 0)
+      end
+      local shards = {}
+      for j = 1, D.population.new_shards(world, #spawns) do shards[j] = 0 end
+      local given, index = R.add(kinds, shards)
+      world.replica.follow_roster()
+      follow_ids()
+      for j, id in ipairs(given) do
+        local s = spawns[j]
+        world.replica.settle(id, s[1], s)
+        D.population.create(world, s[2], id, R.where[id], index[j], s[1], s[3])
+        finish(id, R.selves[R.where[id]], world.program.types[s[2]].name)
+        world.removals = {}
+      end
+      world.context = "step"
+    end
+  end
+
+  local function next_seq()
+    seq = seq + 1
+    return seq
+  end
+
+  local function deliver(to, slot, shape, pos, from, e)
+    local self, k = R.selves[slot], R.type_of[to]
+    begin(to)
+    P.set_handling(e)
+    world.dispatch[k][shape](self, pos, from)
+    P.set_handling(0)
+    finish(to, self, world.program.types[k].name)
+    mail.delivered = mail.delivered + 1
+    if #world.spawns > 0 then make_newborns() end
+  end
+
+  local function deliver_all(k, shape, pos, from, e)
+    local bound = R.last_id
+    local first, last = R.base[k] + 1, R.base[k] + R.count[k]
+    local ids = {}
+    for slot = first, last do
+      if R.selves[slot] and R.ids[slot] ~= from then ids[#ids + 1] = R.ids[slot] end
+    end
+    mail.sent = mail.sent + #ids
+    for _, id in ipairs(ids) do
+      local slot = id <= bound and R.where[id] or 0
+      if slot > 0 then deliver(id, slot, shape, pos, from, e) else mail.dead = mail.dead + 1 end
+    end
+  end
+
+  local function postpone(one, to, from)
+    if to == 0 then
+      world.environment.post_at(one.due, from, one.kind, one.body)
+      mail.sent = mail.sent + 1
+      return
+    end
+    local bound = 0
+    if to < 0 then
+      local k, here = -to, R.alive[-to]
+      if from > 0 and R.type_of[from] == k and R.where[from] ~= 0 then here = here - 1 end
+      mail.sent = mail.sent + here
+      bound = {R.last_id, here}
+    else
+      mail.sent = mail.sent + 1
+      if R.where[to] == 0 then mail.dead = mail.dead + 1 return end
+    end
+    mail.put_off(one.due, to, from, next_seq(), one.kind, one.body, world.tick, bound)
+  end
+
+  -- Hands over everything that was sent, in the order it was sent, and what that makes agents send.
+  local function flush()
+    handled = 0
+    while P.sent_count() > 0 do
+      P.swap()
+      local n, rto, rfrom, rshape, rpos = P.inn()
+      handled = handled + n
+      if handled > limits.sends then
+        world.limit_hit = "messages go round without end: one turn was followed by more than " .. limits.sends
+          .. " messages; send with a delay of 1 to let the next tick handle them"
+        error(world.limit_hit, 0)
+      end
+      for e = 1, n do
+        local to, from, shape, pos = rto[e], rfrom[e], rshape[e], rpos[e]
+        if shape == 0 then
+          postpone(later[pos], to, from)
+        elseif to > 0 then
+          mail.sent = mail.sent + 1
+          local slot = R.where[to]
+          if slot > 0 then deliver(to, slot, shape, pos, from, e) else mail.dead = mail.dead + 1 end
+        elseif to < 0 then
+          deliver_all(-to, shape, pos, from, e)
+        else
+          local E, k = world.environment, world.kind_of_shape[shape]
+          E.handle(from, k, P.peek[shape](pos))
+          mail.sent, mail.delivered = mail.sent + 1, mail.delivered + 1
+          Sq.settle_environment()
+        end
+      end
+    end
+    for j = #later, 1, -1 do later[j] = nil end
+  end
+
+  -- What the environment asked for is done at once, too.
+  function Sq.settle_environment()
+    local E = world.environment
+    if #E.spawns > 0 then
+      local spawns = E.spawns
+      E.spawns = {}
+      for _, s in ipairs(spawns) do world.spawns[#world.spawns + 1] = s end
+      make_newborns()
+    end
+    E.refresh()
+  end
+
+  -- A message of the environment, for the flush that is under way or comes next.
+  function Sq.enqueue(to, k, body)
+    local shape = (to < 0 and world.shared or world.own)[k]
+    P.put(to, shape, P.mailed[shape](body))
+  end
+
+  -- The mail that is due in this tick, by recipient in agent order; a recipient's in reading order.
+  local function due_mail(tick)
+    local day = mail.take_calendar(tick)
+    if not day then return {} end
+    local list, type_of = {}, R.type_of
+    for _, one in ipairs(day) do
+      if one.to > 0 then
+        list[#list + 1] = one
+      else
+        local k = -one.to
+        local reached = 0
+        for slot = R.base[k] + 1, R.base[k] + R.count[k] do
+          local id = R.ids[slot]
+          if id > one.bound[1] then break end
+          if id ~= one.from then
+            reached = reached + 1
+            list[#list + 1] = {to = id, from = one.from, seq = one.seq, kind = one.kind, body = D.codec.copy(one.body), sent = one.sent}
+          end
+        end
+        mail.dead = mail.dead + one.bound[2] - reached
+      end
+    end
+    local function rank(id) return type_of[id] * 4294967296 + id end
+    sort(list, function(a, b)
+      if a.to ~= b.to then return rank(a.to) < rank(b.to) end
+      if a.sent ~= b.sent then return a.sent < b.sent end
+      if a.from ~= b.from then return rank(a.from) < rank(b.from) end
+      return a.seq < b.seq
+    end)
+    return list
+  end
+
+  local function open_tick(tick)
+    if world.environment then
+      world.environment.take_due(tick)
+      Sq.settle_environment()
+      flush()
+    end
+    for _, one in ipairs(due_mail(tick)) do
+      local slot = R.where[one.to]
+      if slot > 0 then
+        local self, k = R.selves[slot], R.type_of[one.to]
+        local kind = world.program.kinds[one.kind]
+        begin(one.to)
+        world.context = "on." .. kind
+        about_sent, about_seq = one.sent, one.seq
+        world.handlers[k][kind](self, one.body, one.from)
+        about_sent = nil
+        world.context = "step"
+        finish(one.to, self, world.program.types[k].name)
+        mail.delivered = mail.delivered + 1
+        make_newborns()
+        flush()
+      else
+        mail.dead = mail.dead + 1
+      end
+    end
+  end
+
+  -- The order of turns ----------------------------------------------------------------------------------
+
+  local function put_type(k, n)
+    if not world.steps[k] then return n end
+    local ids = R.ids
+    for slot = R.base[k] + 1, R.base[k] + R.count[k] do
+      if R.selves[slot] then
+        n = n + 1
+        queue[n] = ids[slot]
+      end
+    end
+    return n
+  end
+
+  local function shuffle(from, to)
+    local uniform, q = rng.uniform, queue
+    for i = to, from + 1, -1 do
+      local j = from + floor(uniform() * (i - from + 1))
+      q[i], q[j] = q[j], q[i]
+    end
+  end
+
+  local function make_queue()
+    local total = 0
+    for k = 1, #world.program.types do total = total + R.count[k] end
+    if total > queue_room then queue_room = floor(total * 1.5) + 64; queue = i32(queue_room) end
+    rng.arm(ACTIVATION)
+    local n = 0
+    if regime == "by_type" then
+      for _, k in ipairs(by_type) do
+        local first = n + 1
+        n = put_type(k, n)
+        shuffle(first, n)
+      end
+      return n
+    end
+    for k = 1, #world.program.types do n = put_type(k, n) end
+    if regime == "random" then
+      shuffle(1, n)
+    elseif regime == "uniform" then
+      local living = i32(n + 1)
+      for j = 1, n do living[j] = queue[j] end
+      for j = 1, n do queue[j] = living[floor(rng.uniform() * n) + 1] end
+    end
+    return n
+  end
+
+  -- All turns of a tick. Who was born in it has none; who died before its turn has none.
+  function Sq.turns(tick)
+    follow_ids()
+    seq, born, killed = 0, 0, 0
+    world.removals = {}
+    world.context = "step"
+    open_tick(tick)
+    local steps, types = world.steps, world.program.types
+    local n = make_queue()
+    for j = 1, n do
+      local id = queue[j]
+      local slot = R.where[id]
+      if slot > 0 then
+        local self, k = R.selves[slot], R.type_of[id]
+        begin(id)
+        steps[k](self)
+        finish(id, self, types[k].name)
+        if #world.spawns > 0 then make_newborns() end
+        if P.sent_count() > 0 then flush() end
+      end
+    end
+  end
+
+  -- Ends a tick. Returns how many were born and removed in it.
+  function Sq.close(tick)
+    follow_ids()
+    if tick == 0 then
+      born, killed = 0, 0
+      Sq.close_creation()
+    else
+      if world.environment then
+        world.environment.step()
+        Sq.settle_environment()
+      end
+      world.replica.step_layers()
+      flush()
+    end
+    world.removals = {}
+    R.compact()
+    return born, killed
+  end
+
+  -- What every init of tick 0 did: those who left go, newborns come, and mail is due in tick 1.
+  function Sq.close_creation()
+    for _, id in ipairs(world.removals) do kill(id) end
+    if world.changes.publishes then world.changes.publish(true) end
+    if world.environment then Sq.settle_environment() end
+    make_newborns()
+    P.swap()
+    local n, rto, rfrom, rshape, rpos = P.inn()
+    for e = 1, n do
+      local shape = rshape[e]
+      local one = later[rpos[e]]
+      if shape ~= 0 then
+        one = {due = 1, kind = world.kind_of_shape[shape], body = P.peek[shape](rpos[e])}
+      end
+      postpone(one, rto[e], rfrom[e])
+    end
+    for j = #later, 1, -1 do later[j] = nil end
+  end
+
+  -- Asking ------------------------------------------------------------------------------------------------
+
+  local function deny(message) error(message, 0) end
+
+  -- Runs another agent's handler now and gives what it returns. A failure in it cannot be caught: the other's
+  -- turn would be half done.
+  function Sq.ask(to, kind, body)
+    local inner, me = world.inner, crumb[0]
+    local k, id = inner.kind_index(kind), inner.recipient(to)
+    local copy = inner.copied(body)
+    if id == 0 then
+      if not world.environment.handles(kind) then inner.environment_lacks(kind) end
+      asked.depth = asked.depth + 1
+      local answer = world.environment.handle(me, k, copy)
+      asked.depth = asked.depth - 1
+      world.environment.refresh()
+      return (D.codec.copy(answer, "answer"))
+    end
+    if id == me then deny("ask: agent " .. me .. " asks itself; call the function directly") end
+    if asking[id] then
+      deny("ask: agent " .. me .. " asks agent " .. id .. ", which waits for an answer itself: a cycle; send a message instead")
+    end
+    if asked.depth >= MOST_ASKS then deny("ask: more than " .. MOST_ASKS .. " agents wait for one another's answers; send messages instead") end
+    local slot, type_index = R.where[id], R.type_of[id]
+    if slot <= 0 then deny("ask: agent " .. id .. " is gone; alive(id) tells before") end
+    if not world.takers[k][type_index] then inner.unhandled(id, k) end
+    local self = R.selves[slot]
+    local stream, count = rng.save()
+    local left, context = Q.n, world.context
+    local start, gone, handling = P.suspend()
+    asking[me], asked.depth = true, asked.depth + 1
+    if count > 0 then drawn[me] = count; drawn_at[me] = world.tick end
+    begin(id)
+    world.context = "on." .. kind
+    local answer = D.codec.copy(world.handlers[type_index][kind](self, copy, me), "answer")
+    finish(id, self, world.program.types[type_index].name)
+    asking[me], asked.depth = nil, asked.depth - 1
+    crumb[0], Q.n, world.context = me, left, context
+    P.resume(start, gone, handling)
+    rng.resume(stream, count)
+    return answer
+  end
+
+  -- Sent tick and sequence of the message being handled.
+  function Sq.about(e)
+    if about_sent then return about_sent, about_seq end
+    return world.tick, e
+  end
+
+  return Sq
+end
+
+return M
