@@ -7,17 +7,22 @@
     parameters = { r0 = 2.0 }     # the others have their defaults
     ticks = 1000                  # at most; [stop] may end a run earlier
     metric = "ever"               # a metric, or "tick": the tick in which the run ended
-    statistic = "last"            # of one run: "last" (not null), or "mean" over the ticks first .. ticks
+    statistic = "last"            # of one run: "last", or "mean" over the ticks first .. ticks
     first = 0
     runs = 20                     # seeds 1 .. runs; the number is the mean of their statistics
     value = 0.7968
     tolerance = 0.01              # 0 if left out
 
+Ticks in which the metric is null are left out. Several metrics of the same runs are written
+``last = { ones = 8, twos = 16 }`` or ``mean = { zero = 0.414, gini = 0.58 }``, in the place of
+``metric``, ``statistic`` and ``value``. A series has ``at = [ticks]`` and ``values`` in place of
+``statistic`` and ``value``.
+
 ``major = 0.1`` leaves out the runs whose statistic is not above it; ``share_below = 0.1`` asks for
 the share of runs whose statistic is not above it. A number that chance has no part in, or that must
 not depend on who computes what, says ``exact = true``: its run is repeated on each of ``workers``
-([1, 2, 3, 5] if left out; one where the regime is sequential), and all rows and the digest must be
-the same. A series has ``at`` (ticks) and ``values`` in the place of ``value`` and ``statistic``.
+([1, 2, 3, 5] if left out; on one where the regime is sequential), and all rows and the digest must
+be the same.
 """
 
 from __future__ import annotations
@@ -110,15 +115,24 @@ def read_numbers(path: Path) -> list[Number]:
     """The numbers of a file; empty when there is no file."""
     if not path.exists():
         return []
-    numbers = []
-    for entry in tomllib.loads(path.read_text(encoding="utf-8"))["number"]:
-        given = {key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()}
-        number = Number(**{"parameters": {}, **given})
+    entries = tomllib.loads(path.read_text(encoding="utf-8"))["number"]
+    return [number for entry in entries for number in _numbers_of(entry)]
+
+
+def _numbers_of(entry: dict[str, Any]) -> list[Number]:
+    given = {key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()}
+    tables = {key: given.pop(key) for key in ("last", "mean") if key in given}
+    several = [
+        {"what": f"{entry['what']}: {metric}", "metric": metric, "statistic": key, "value": value}
+        for key, table in tables.items()
+        for metric, value in table.items()
+    ]
+    numbers = [Number(**{"parameters": {}, **given, **one}) for one in several or [{}]]
+    for number in numbers:
         assert number.statistic in ("last", "mean"), number
         assert len(number.at) == len(number.values), number
-        assert bool(number.at) != ("value" in entry), number
+        assert bool(number.at) + bool(several) + ("value" in entry) == 1, number
         assert not (number.exact and number.runs > 1), number
-        numbers.append(number)
     return numbers
 
 

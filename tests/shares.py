@@ -125,6 +125,7 @@ class Shares:
                 epoch=1, worker=index, workers=workers, model=spec, parameters=self.parameters,
                 seed=seed, counts=list(counts), shard_size=self.shard_size,
                 placement=list(self.placement), vm=vm, tick=self.tick,
+                activation=spec.regime(self.parameters),
             )  # fmt: skip
             answer, _ = host.handle(load, blobs)
             assert isinstance(answer, p.Loaded), answer

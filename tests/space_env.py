@@ -37,7 +37,7 @@ local world = {crumb = crumb, type_index = {odd = 1, even = 2}, published = publ
 local W = {S = S, api = deps.space.api(S, world)}
 
 local function result(ok, first, ...)
-  if not ok then return "error: " .. tostring(first) end
+  if not ok then return "error", tostring(first) end
   if type(first) == "table" then
     local list = {}
     for k = 1, #first do list[k] = first[k] end
@@ -54,14 +54,9 @@ end
 
 function W.kernel(name, ...) return result(pcall(S[name], ...)) end
 
-function W.put_many(n, ...)
-  local flat, ids, columns = {...}, {}, {{}, {}, {}}
-  for k = 1, n do
-    ids[k] = flat[k]
-    for axis = 1, S.dims do columns[axis][k] = flat[axis * n + k] end
-  end
-  if S.dims == 2 then S.put_many(ids, columns[1], columns[2], n)
-  else S.put_many(ids, columns[1], columns[2], columns[3], n) end
+function W.put_many(columns)
+  local ids, x, y, z = deps.unpack(load("return " .. columns)())
+  if z then S.put_many(ids, x, y, z, #ids) else S.put_many(ids, x, y, #ids) end
 end
 
 function W.dump()
@@ -116,9 +111,9 @@ class World:
         return self._result(self._w[b"kernel"](name.encode(), *map(_argument, args)))
 
     def put_many(self, moves: Sequence[tuple[int, tuple[float, ...]]]) -> None:
-        columns = zip(*(place for _, place in moves), strict=True)
-        flat = [id for id, _ in moves] + [v for column in columns for v in column]
-        self._w[b"put_many"](len(moves), *flat)
+        columns = zip(*((id, *place) for id, place in moves), strict=True)
+        lists = ", ".join(f"{{{', '.join(map(repr, column))}}}" for column in columns)
+        self._w[b"put_many"](f"{{{lists}}}".encode())
 
     def dump(self) -> bytes:
         dumped: bytes = self._w[b"dump"]()
@@ -134,11 +129,10 @@ class World:
 
     @staticmethod
     def _result(got: Any) -> Any:
-        if isinstance(got, bytes):
-            return got.decode()
-        if got[0] == b"list":
-            return list(got[1:])
-        return tuple(got[1:])
+        what, *values = got if isinstance(got, tuple) else (got,)
+        if what == b"error":
+            return f"error: {values[0].decode()}"
+        return values if what == b"list" else tuple(values)
 
 
 def _argument(value: object) -> object:

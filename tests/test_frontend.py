@@ -75,6 +75,9 @@ def test_a_clean_model_gives_its_program(vm: str) -> None:
                     {"field": "cash", "code": "100", "line": 6},
                 ],
                 "count": {"field": "count", "code": "traders * 2", "line": 5},
+                "place": "",
+                "place_at": [],
+                "publish": [],
             },
             {
                 "name": "bank",
@@ -85,6 +88,9 @@ def test_a_clean_model_gives_its_program(vm: str) -> None:
                 "has_step": True,
                 "state": [],
                 "count": {"field": "count", "code": "1", "line": 8},
+                "place": "",
+                "place_at": [],
+                "publish": [],
             },
         ],
         "uses_message": True,
@@ -117,6 +123,11 @@ def test_a_clean_model_gives_its_program(vm: str) -> None:
                 "aggregates": [],
             },
         ],
+        "environment": None,
+        "space": None,
+        "layers": [],
+        "network": None,
+        "by_type": [],
     }  # fmt: skip
     assert [compile_text(vm)(chunk, "=x") for chunk in chunks] == [None, None]
 
@@ -127,7 +138,7 @@ def test_nothing_is_found_in_the_library_models(vm: str, folder: Path) -> None:
     files = {
         path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
         for path in folder.rglob("*")
-        if path.suffix in (".toml", ".lua")
+        if path.suffix in (".toml", ".lua", ".csv")
     }
     model, found = read_model(folder.name, files)
     assert found == []

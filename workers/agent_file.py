@@ -200,9 +200,9 @@ def _collect(file: AgentFile) -> None:
         kind = handler_kind(tree, use.node)
         if kind is not None and use.function.is_file:
             file.handlers.setdefault(kind, use.node)
-        name = query_name(tree, use.node) if file.is_environment else None
-        if name is not None and use.function.is_file:
-            file.queries.setdefault(name, use.node)
+        query = query_name(tree, use.node) if file.is_environment else None
+        if query is not None and use.function.is_file:
+            file.queries.setdefault(query, use.node)
     for use in scopes.reads:
         if use.node.var is None and tree.slice(use.node) == "message":
             file.uses_message = True

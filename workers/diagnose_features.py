@@ -1,6 +1,179 @@
+"""How one script uses what its model declares: types, published fields, the environment, layers."""
+
+from __future__ import annotations
+
+from typing import Final
+
 from runtime.protocol import ModelSpec
-from workers.agent_file import AgentFile
+from workers.agent_file import AgentFile, api_name, literal
+from workers.diagnose_layers import diagnose_layers
+from workers.diagnose_mail import type_name
+from workers.expression_world import no_query, space_member
+from workers.names import listing, nearest
+from workers.origins import origin
+from workers.scope import Use
+from workers.signatures import Signature, signature
+from workers.syntax import Node, arguments
+
+_MUTATORS: Final = frozenset(
+    {"table.insert", "table.remove", "table.sort", "rawset", "setmetatable", "shuffle"}
+)
+_OPERANDS: Final = ("binary_expression", "unary_expression")
+TELL: Final = (
+    'tell it: send("environment", "kind", {…}), and let function on.kind(env, msg) of '
+    "environment.lua assign it"
+)
 
 
 def diagnose_features(file: AgentFile, model: ModelSpec, script: AgentFile | None) -> None:
-    pass
+    """Report wrong names of types, fields, layers and queries, and writes to what is read-only.
+
+    ``script`` is environment.lua, None without one.
+    """
+    types = [agent.name for agent in model.types]
+    for use in file.scopes.calls:
+        name = api_name(file.tree, use.node)
+        known = signature(name, file.features, file.role) if name in file.api else None
+        if known is not None:
+            _arguments(file, use.node, name, known, types)
+    diagnose_layers(file)
+    _read_only(file)
+    fields = _fields(script) if script is not None else None
+    for use in file.scopes.reads:
+        if use.node.var is not None:
+            continue
+        name = file.text(use.node)
+        index = use.node.parent
+        if index is None or index.children[0] is not use.node or "index" not in index.type:
+            continue
+        if name == "space" and file.features.space:
+            problem = space_member(file.tree, index, file.features)
+            if problem is not None:
+                file.error(problem.node, "unknown", problem.message, problem.hint)
+        elif name == "env" and script is not None and not file.is_environment:
+            _environment(file, index, set(script.queries), fields if script.whole else None)
+
+
+def _arguments(file: AgentFile, call: Node, name: str, known: Signature, types: list[str]) -> None:
+    given = arguments(call)
+    if not known.least <= len(given) <= known.most:
+        return
+    if 0 <= known.type_at < len(given):
+        type_name(file, given[known.type_at], known.form, types, known.any_type)
+    if name == "count_near" and len(given) == 3:
+        message = "count_near compares a field with a value, and the value is missing"
+        file.error(call, "call", message, f"write {known.form}")
+    if 0 <= known.field_at < len(given):
+        _published(file, given[known.field_at], known.form)
+    if 0 <= known.radius_at < len(given):
+        _radius(file, given[known.radius_at], known.form)
+
+
+def _published(file: AgentFile, node: Node, form: str) -> None:
+    name = literal(file.tree, node)
+    published = file.features.published
+    if name is None and node.type in ("number", "true", "false", "nil", "table_constructor"):
+        file.error(node, "field", "a published field's name is a text", f"write {form}")
+    if name is None or name in published:
+        return
+    like = nearest(name, published)
+    publish = f'add it to publish in model.toml: publish = ["{name}"]'
+    if like is not None:
+        hint = f"did you mean '{like}'? Or {publish}"
+    else:
+        hint = f"published: {listing(published)}; else {publish}"
+    file.error(node, "field", f"no agent type publishes a field '{name}'", hint)
+
+
+def _radius(file: AgentFile, node: Node, form: str) -> None:
+    shown = file.text(node)
+    negative = node.type == "unary_expression" and shown.startswith("-")
+    if node.type == "string" or (negative and node.children[-1].type == "number"):
+        file.error(node, "call", f"r is a radius, 0 or more, not {shown}", f"write {form}")
+
+
+# --- the environment, read by agents --------------------------------------------------------------
+
+
+def _fields(script: AgentFile) -> set[str] | None:
+    """Fields that environment.lua sets somewhere; None where that cannot be known."""
+    known: set[str] = set()
+    for use in script.scopes.stores:
+        target = use.node
+        if target.type != "bracket_index_expression":
+            known.add(script.text(target.children[-1]))
+            continue
+        key = literal(script.tree, target.get("field"))
+        if key is None and script.text(target.children[0]) == "env":
+            return None
+        known |= {key} if key is not None else set()
+    for node in script.tree.nodes:
+        name = node.get("name") if node.type == "field" else None
+        if name is not None:
+            known.add(script.text(name))
+    return known
+
+
+def _environment(file: AgentFile, index: Node, queries: set[str], fields: set[str] | None) -> None:
+    if index.type == "bracket_index_expression":
+        return
+    name = file.text(index.children[-1])
+    parent = index.parent
+    if index.type == "method_index_expression":
+        file.error(index, "query", "a query is called with a dot", f"write env.{name}(…)")
+        return
+    called = parent is not None and parent.type == "function_call" and parent.children[0] is index
+    if called and name not in queries and fields is not None:
+        message, hint = no_query(name, queries)
+        if name in fields:
+            hint = f"it is a field: env.{name}. {hint}"
+        file.error(index, "query", message, hint)
+    elif not called and name in queries:
+        used = parent is not None and (
+            parent.type in _OPERANDS or ("index" in parent.type and parent.children[0] is index)
+        )
+        if used:
+            message = f"env.{name} is a query, and is not called here"
+            file.error(index, "query", message, f"write env.{name}(…)")
+    elif not called and fields is not None and name not in fields and not _is_stored(file, index):
+        like = nearest(name, fields | queries)
+        hint = f"did you mean env.{like}{'(…)' if like in queries else ''}?" if like else ""
+        message = f"environment.lua sets no field '{name}': it is always nil"
+        file.warning(index, "field", message, hint or f"set env.{name} in function init(env) there")
+
+
+def _is_stored(file: AgentFile, index: Node) -> bool:
+    return any(use.node is index for use in file.scopes.stores)
+
+
+# --- what a script cannot change ------------------------------------------------------------------
+
+
+def _read_only(file: AgentFile) -> None:
+    for use in file.scopes.stores:
+        _stored(file, use)
+    for use in file.scopes.calls:
+        callee = use.node.children[0]
+        given = arguments(use.node)
+        if given and file.text(callee) in _MUTATORS and callee.var is None:
+            came_from = origin(file, given[0])
+            if came_from == "env" and not file.is_environment and file.features.script:
+                _written(file, use.node)
+
+
+def _stored(file: AgentFile, use: Use) -> None:
+    target = use.node
+    came_from = origin(file, target.children[0])
+    if came_from == "env" and not file.is_environment and file.features.script:
+        _written(file, target)
+    elif came_from == "space" and file.features.space:
+        hint = "set it in [environment] of model.toml"
+        file.error(target, "read-only", "the size of the space is fixed", hint)
+    elif came_from == "layer" and file.features.layers:
+        name = next(iter(file.features.layers))
+        hint = f"one cell is changed with layer.{name}:set(x, y, v) or layer.{name}:add(x, y, v)"
+        file.error(target, "read-only", "layers are not assigned to", hint)
+
+
+def _written(file: AgentFile, node: Node) -> None:
+    file.error(node, "read-only", "agents cannot write to the environment", TELL)

@@ -14,6 +14,7 @@ from workers.syntax import Node
 ENVIRONMENT: Final = "environment"
 _SENDERS: Final = ("send", "broadcast", "after", "ask")
 _BLOCKED: Final = "blocked"
+_BROADCAST: Final = "broadcast(type, kind, body)"
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def _recipient(file: AgentFile, sent: Sent, cast: _Cast) -> tuple[bool, str | No
             hint = 'write send("environment", kind, body)'
             file.error(to, "recipient", "broadcast goes to the agents of a type", hint)
             return False, None
-        return type_name(file, to, "broadcast", list(cast.handled)), name
+        return type_name(file, to, _BROADCAST, list(cast.handled)), name
     if text in ("self.id", "self") and not file.is_environment and to is not None:
         if sent.api == "ask":
             message, hint = "an agent cannot ask itself", "call a local function with self"
@@ -142,12 +143,9 @@ def type_name(
         wrong = ("number", "true", "false", "table_constructor") + (() if any_type else ("nil",))
         if node.type not in wrong:
             return True
-        api = form.split("(")[0]
-        given = f'{api}("{types[0] if types else "type"}", …)'
-        message = f"{api} takes the name of an agent type"
-        file.error(
-            node, "type", message + (" here" if "(" in form else ""), form if "(" in form else given
-        )
+        message = f"{form.split('(')[0]} takes the name of an agent type here"
+        quoted = f'"{types[0] if types else "type"}"'
+        file.error(node, "type", message, f"write {form}, with a text as type: {quoted}")
         return False
     if name in types:
         return True

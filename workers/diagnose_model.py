@@ -157,9 +157,7 @@ def _clashes(model: ModelSpec, files: list[AgentFile], toml: Findings) -> None:
             message = f"'{layer.name}' is a parameter (line {parameters[layer.name]}) and a layer"
             clash(layer.line, layer.name, message)
         elif layer.name in words | RANDOM:
-            message = (
-                f"the layer '{layer.name}' has a name that means something else in expressions"
-            )
+            message = f"the layer '{layer.name}' has a name with another meaning in expressions"
             clash(layer.line, layer.name, message)
     for agent in model.types:
         if agent.name == "environment":

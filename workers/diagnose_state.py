@@ -1,4 +1,5 @@
-"""What an agent may keep, and where: outside ``self`` nothing may change once the script is loaded.
+"""What an agent or the environment may keep: outside ``self`` and ``env`` nothing may change once
+the script is loaded.
 
 All agents of a type share one script. A file-level variable that handlers change would leak from
 one agent to the next, differ with the number of workers, and be missing in snapshots.
@@ -13,9 +14,6 @@ from workers.agent_file import AgentFile, api_name, handler_kind
 from workers.scope import Function, Use, Variable
 from workers.syntax import Node, arguments
 
-_CURE: Final = (
-    "keep it in the agent: self.{name} = …; what is common to all belongs in [parameters]"
-)
 _MUTATORS: Final = frozenset(
     {"table.insert", "table.remove", "table.sort", "rawset", "setmetatable", "shuffle"}
 )
@@ -107,16 +105,22 @@ def _assignments(file: AgentFile, shared: _Shared) -> None:
             if variable.at_file_level and not variable.constant:
                 file.error(
                     use.node, "shared",
-                    f"'{name}' is a file-level local, shared by all agents of the type: "
+                    f"'{name}' is a file-level local{file.role.shared_by}: "
                     "it must not change after the script has loaded",
-                    _CURE.format(name=name),
+                    _cure(file, name),
                 )  # fmt: skip
         elif name not in file.globals:
             file.error(
                 use.node, "shared", f"'{name}' is assigned as a global inside a function",
-                f"write local {name} = …, or keep it in the agent: self.{name} = …"
-                if name not in shared.defined else _CURE.format(name=name),
+                f"write local {name} = …, or keep it in {file.role.who}: {file.role.me}.{name} = …"
+                if name not in shared.defined else _cure(file, name),
             )  # fmt: skip
+
+
+def _cure(file: AgentFile, name: str) -> str:
+    hint = f"keep it in {file.role.who}: {file.role.me}.{name} = …"
+    common = "what is common to all belongs in [parameters]"
+    return hint if file.is_environment else f"{hint}; {common}"
 
 
 def _stores(file: AgentFile, shared: _Shared) -> None:
@@ -145,6 +149,7 @@ def _own_identity(file: AgentFile, target: Node, base: Node) -> bool:
         base.type == "identifier"
         and isinstance(variable, Variable)
         and variable.name == "self"
+        and not file.is_environment
         and variable.role == "parameter"
         and file.text(target.children[-1]) in ("id", "type")
         and target.type == "dot_index_expression"
@@ -156,9 +161,9 @@ def _report_mutation(file: AgentFile, node: Node, owner: str, through: Node) -> 
     via = "" if written.split(".")[0].split("[")[0] == owner else f" (through {written})"
     file.error(
         node, "shared",
-        f"'{owner}' is a file-level table, shared by all agents of the type: "
+        f"'{owner}' is a file-level table{file.role.shared_by}: "
         f"it must not change after the script has loaded{via}",
-        f"make a table in init: self.{owner.lower()} = {{…}}, or copy it there",
+        f"make a table in init: {file.role.me}.{owner.lower()} = {{…}}, or copy it there",
     )  # fmt: skip
 
 
@@ -184,10 +189,11 @@ def _mutating_calls(file: AgentFile, shared: _Shared) -> None:
 
 
 def _metatable_on_self(file: AgentFile, call: Node, variable: Variable) -> None:
-    if variable.name == "self" and variable.role == "parameter":
+    me = file.role.me
+    if variable.name == me and variable.role == "parameter":
         file.error(
-            call, "state", "an agent's state is plain data: self can have no metatable",
-            "write functions of the file: local function area(self) … end",
+            call, "state", f"{file.role.who}'s state is plain data: {me} can have no metatable",
+            f"write functions of the file: local function area({me}) … end",
         )  # fmt: skip
 
 
@@ -207,7 +213,7 @@ def _functions_in_self(file: AgentFile) -> None:
     for target, value in stored_values(file.scopes.stores):
         base = target.children[0]
         variable = base.var
-        if not isinstance(variable, Variable) or variable.name != "self":
+        if not isinstance(variable, Variable) or variable.name != file.role.me:
             continue
         if variable.role != "parameter":
             continue
@@ -217,9 +223,11 @@ def _functions_in_self(file: AgentFile) -> None:
             what = "a function" if is_function else "a table with a metatable"
             file.error(
                 target, "state",
-                f"{file.text(target)} cannot hold {what}: an agent keeps nil, booleans, numbers, "
-                "texts and tables of these",
-                "write a local function at the top of the file, and keep a name or number in self",
+                f"{file.text(target)} cannot hold {what}: {file.role.who} keeps nil, booleans, "
+                "numbers, texts and tables of these",
+                "write a local function at the top of the file"
+                + (", or function query.name(env, …) for agents" if file.is_environment else
+                   ", and keep a name or number in self"),
             )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ _DELAY_AT: Final = {"send": 3, "broadcast": 3, "after": 0}
 _LITERALS: Final = ("number", "string", "true", "false", "function_definition")
 _ARITHMETIC: Final = ("+", "-", "*", "/", "%", "//", "^")
 _HANDLER_LIKE: Final = re.compile(r"(?:on_?|handle_?|receive_?)([A-Za-z]\w*)")
-_NOT_SELF: Final = frozenset({"msg", "message", "m", "from", "body", "sender", "data", "payload"})
+_NOT_ME: Final = frozenset({"msg", "message", "m", "from", "body", "sender", "data", "payload"})
 
 
 def diagnose_usage(file: AgentFile) -> None:
@@ -36,6 +36,7 @@ def diagnose_usage(file: AgentFile) -> None:
 
 def _handlers(file: AgentFile) -> None:
     seen: dict[str, Node] = {}
+    me = file.role.me
     for use in file.scopes.stores:
         target = use.node
         base = target.children[0]
@@ -46,19 +47,19 @@ def _handlers(file: AgentFile) -> None:
             name = file.text(target.children[-1])
             file.error(
                 target, "handler", 
-                "a handler is written with a dot: its parameter self is the agent",
-                f"write function on.{name}(self, msg, from)",
+                f"a handler is written with a dot: its parameter {me} is {file.role.who}",
+                f"write function on.{name}{file.role.handler}",
             )  # fmt: skip
         elif kind is None:
             file.error(
                 target, "handler", 
                 "a handler's kind must be written out, so that sends can be checked",
-                "write function on.kind(self, msg, from)",
+                f"write function on.kind{file.role.handler}",
             )  # fmt: skip
         elif not use.function.is_file:
             file.error(
                 target, "handler", f"handler '{kind}' is defined inside a function",
-                "define handlers at file level, and choose inside them: if self.phase == … then",
+                f"define handlers at file level, and choose inside them: if {me}.phase == … then",
             )  # fmt: skip
         elif kind in seen:
             line = file.tree.line(seen[kind].start)
@@ -73,18 +74,24 @@ def _handlers(file: AgentFile) -> None:
         if kind is not None and value.type in (*_LITERALS[:-1], "table_constructor", "nil"):
             file.error(
                 target, "handler", f"handler '{kind}' must be a function",
-                f"write function on.{kind}(self, msg, from) … end",
+                f"write function on.{kind}{file.role.handler} … end",
             )  # fmt: skip
+    _first_parameters(file)
+
+
+def _first_parameters(file: AgentFile) -> None:
+    """``function on.ping(msg)``: what is called ``msg`` there is the agent."""
+    not_me = _NOT_ME | ({"self", "agent"} if file.is_environment else {"env", "environment"})
     for function in file.scopes.functions:
         is_hook = function.name in HOOKS and function.parent is not None and function.parent.is_file
         if not (is_hook or re.match(r"on\s*[.\[]", function.name)) or not function.parameters:
             continue
         first = function.parameters[0]
-        if first.name in _NOT_SELF and first.node.type == "identifier":
-            form = "(self)" if is_hook else "(self, msg, from)"
+        if first.name in not_me and first.node.type == "identifier":
+            form = f"({file.role.me})" if is_hook else file.role.handler
             file.error(
                 first.node, "handler",
-                f"the first parameter of {function.name} is the agent, not '{first.name}'",
+                f"the first parameter of {function.name} is {file.role.who}, not '{first.name}'",
                 f"write function {function.name}{form}",
             )  # fmt: skip
 
@@ -99,7 +106,7 @@ def _hooks(file: AgentFile) -> None:
             file.error(
                 variable.node, "hook",
                 f"a local {variable.name} is not seen by the runtime and never runs",
-                f"remove local: function {variable.name}(self)",
+                f"remove local: function {variable.name}({file.role.me})",
             )  # fmt: skip
     for name, uses in file.scopes.globals_written(file.tree).items():
         at_file = [use for use in uses if use.function.is_file]
@@ -128,13 +135,13 @@ def _never_called(file: AgentFile) -> None:
                 node,
                 "hook",
                 f"nothing calls '{name}'",
-                f"the runtime calls {hook}(self): rename it",
+                f"the runtime calls {hook}({file.role.me}): rename it",
             )
         elif handler is not None:
             kind = re.sub(r"(?<=[a-z])([A-Z])", r"_\1", handler[1]).lower()
             file.warning(
                 node, "hook", f"nothing calls '{name}'",
-                f"a message of kind '{kind}' is handled by function on.{kind}(self, msg, from)",
+                f"a message of kind '{kind}' is handled by function on.{kind}{file.role.handler}",
             )  # fmt: skip
         elif not name.startswith("_"):
             file.warning(node, "unused", f"nothing calls '{name}'", "call it, or remove it")

@@ -1,4 +1,4 @@
-"""``env``, ``layer`` and ``space`` in expressions: what each may be read for, and what else to write."""
+"""``env``, ``layer`` and ``space`` in expressions: what they may be read for."""
 
 from __future__ import annotations
 

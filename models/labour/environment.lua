@@ -57,6 +57,7 @@ end
 -- Shares out a whole number in proportion to the amounts in the list, in whole numbers and to the
 -- last one: where the running total is rounded, the rounding of one makes good that of another.
 local function share_out(pot, list, give)
+  if pot == 0 then return end
   local sum, given = 0, 0
   for k, who in ipairs(list.who) do
     sum = sum + list.amount[k]
@@ -106,13 +107,18 @@ local function clear_services(env)
   pay(env.tenants.total, env.machines, "rent")
 end
 
--- A firm gets the part of all work, and of all services, that it paid for.
+-- A firm gets the part of all work, and of all services, that it paid for. In a month when no firm
+-- had any money, all get the same: else nothing would ever be made and sold again.
+local function part(list, k)
+  return list.total > 0 and list.amount[k] / list.total or 1 / #list.who
+end
+
 local function send_inputs(env)
   local employers, tenants = env.employers, env.tenants
   for k, firm in ipairs(employers.who) do
     send(firm, "inputs", {
-      work = env.workers.total * employers.amount[k] / math.max(employers.total, 1),
-      services = env.machines.total * tenants.amount[k] / math.max(tenants.total, 1),
+      work = env.workers.total * part(employers, k),
+      services = env.machines.total * part(tenants, k),
     })
   end
 end

@@ -219,7 +219,7 @@ function M.new(spec)
     SCAN = SCAN,
     OPEN = deep and "local first_z, last_z = block(z, reach, PZ, NZ) for cz = first_z, last_z do" or "",
     CLOSE = deep and "end" or "",
-    LAYER = deep and "layers[cz + NZ]" or "1",
+    LAYER = deep and "1 + layers[cz + NZ]" or "1",
     DISTANCE = "square",
     PERUNIT = axes("P@"),
     HALVES = axes("(N@ - 3) / 2 / P@"),

@@ -70,11 +70,8 @@ local function make_shared(world)
   world.replica = D.replica.new(world)
   local W = world.replica
   local seen, layers = {}, nil
-  for _, part in ipairs({W.space or false, W.network or false}) do
-    if part then
-      for name, f in pairs(part.api(world)) do seen[name] = f end
-    end
-  end
+  for name, f in pairs(W.space and D.space.api(W.space, world) or {}) do seen[name] = f end
+  for name, f in pairs(W.network and W.network.api(world) or {}) do seen[name] = f end
   world.features = {}
   for name, f in pairs(seen) do world.features[name] = f end
   for name, f in pairs(D.moves.new(world)) do world.features[name] = f end

@@ -86,7 +86,7 @@ function M.new(types, counts, shard_size, placement, me, on_change)
         local one = ids[from + j]
         new_ids[to + j] = one
         selves[to + j] = selves[from + j]
-        where[one] = to + j
+        if where[one] ~= 0 then where[one] = to + j end
       end
     end
     for k = 1, count_of_types do

@@ -18,7 +18,7 @@ local function combine(work, services)
   local rho = 1 - 1 / param.substitution
   local human = (1 - weight) * work ^ rho
   local machine = weight * services ^ rho
-  return (human + machine) ^ (1 / rho), human / (human + machine)
+  return (human + machine) ^ (1 / rho), 1 / (1 + machine / human)
 end
 
 function init(self)
@@ -36,13 +36,13 @@ function on.goods(self, msg)               -- that nobody bought
 end
 
 function on.inputs(self, msg)
-  if msg.work > 0 and msg.services > 0 then
-    local bundle, part = combine(msg.work, msg.services)
-    local made = math.floor(UNITS * self.skill * bundle ^ param.returns)
+  local bundle, part = combine(msg.work, msg.services)
+  if msg.work > 0 then                     -- else it learns nothing of what work is worth
     self.labour_part = part
-    self.stock = self.stock + made
-    self.made_ever = self.made_ever + made
   end
+  local made = math.floor(UNITS * self.skill * bundle ^ param.returns)
+  self.stock = self.stock + made
+  self.made_ever = self.made_ever + made
 end
 
 -- Pays every input what its last unit adds to sales: labour gets returns * labour_part of them, AI

@@ -17,7 +17,7 @@ function step(self)
   local x, y = position()
   if layer.grass(x, y) == 0 then
     self.energy = self.energy + 5
-    layer.grass:set(x, y, REGROW[param.size])   -- this tick's close counts down already
+    layer.grass:set(x, y, REGROW[param.size]) 
   end
   if self.energy < 1 then
     remove()

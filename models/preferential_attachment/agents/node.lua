@@ -1,0 +1,5 @@
+-- A node counts its links.
+
+function init(self)
+  self.degree = degree()
+end
