@@ -78,8 +78,8 @@ _SYNTAX = {vm: compile_text(vm) for vm in VMS}
 
 
 def read(toml: str = ONE_TYPE, **scripts: str) -> ModelSpec:
-    """A model whose model.toml is sound; ``a="…"`` is the text of agents/a.lua, ``environment`` that
-    of environment.lua, ``links`` that of links.csv."""
+    """A model whose model.toml is sound; ``a="…"`` is the text of agents/a.lua, ``environment``
+    that of environment.lua, ``links`` that of links.csv."""
     elsewhere = {"environment": "environment.lua", "links": "links.csv"}
     files = {elsewhere.get(name, f"agents/{name}.lua"): text for name, text in scripts.items()}
     model, found = read_model("m", {"model.toml": toml, **files})

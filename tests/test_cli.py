@@ -161,12 +161,14 @@ def test_new_refuses_a_folder_that_is_there(tmp_path, capsys):
     assert "exists already" in capsys.readouterr().err
 
 
-def test_models_lists_the_library(capsys):
+def test_models_lists_the_library_with_the_regime_of_each(capsys):
     assert cli.call(["models"]) == 0
     listed = capsys.readouterr().out
     assert [name for name in ("wealth", "epidemic", "ring", "gossip") if name not in listed] == []
     assert cli.call(["models", "--format", "json"]) == 0
-    assert {m["name"] for m in json.loads(capsys.readouterr().out)["models"]} >= {"wealth"}
+    listed = json.loads(capsys.readouterr().out)["models"]
+    assert {m["name"] for m in listed} >= {"wealth"}
+    assert [m["name"] for m in listed if not m["activation"]] == []
 
 
 # --- with real processes -----------------------------------------------------------------------
@@ -253,6 +255,23 @@ def test_run_ends_after_its_ticks_with_0(counter):
     assert value["parameters"] == {"agents": 4, "break_at": -1}
     assert len(value["digest"]) == 32
     assert value["messages"] == {"sent": 0, "delivered": 0, "dead": 0}
+
+
+@pytest.mark.process
+def test_a_sequential_regime_chosen_with_p_runs_on_one_worker_and_says_so(counter):
+    toml = counter / "model.toml"
+    regime = 'regime = { default = "synchronous", choices = ["synchronous", "random"] }\n'
+    text = toml.read_text().replace("[parameters]\n", f"[parameters]\n{regime}")
+    toml.write_text('activation = { parameter = "regime" }\n' + text)
+    note = "activation 'random' runs on one worker: 2 were asked for"
+    asked = (counter, "--ticks", 5, "-p", "regime=random", "--workers", 2)
+    _, value = run_json(*asked)
+    assert (value["activation"], value["workers"], value["notes"]) == ("random", 1, [note])
+    shown = simctl("run", *asked).stdout
+    assert re.search("1 worker, .*, random, seed 1, regime=random", shown)
+    assert f"note: {note}" in shown
+    _, value = run_json(counter, "--ticks", 5, "--workers", 2)
+    assert (value["activation"], value["workers"], value["notes"]) == ("synchronous", 2, [])
 
 
 @pytest.mark.process

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from frontend_env import VMS, compile_text, marked, read
 
-from runtime.protocol import Diagnostic
+from runtime.protocol import Diagnostic, ModelSpec
 from workers.expression_rules import CONTEXTS
 from workers.expressions import ExpressionCode, compile_expression
 from workers.names import AGGREGATES
@@ -29,22 +29,52 @@ sheep = "count(sheep)"
 )
 
 
-def compiled(text: str, context: str = "metric", **more: str) -> ExpressionCode:
+WORLD = read(
+    """\
+name = "m"
+[parameters]
+n = 5
+[agents.wolf]
+count = 1
+[environment]
+space = { kind = "grid", width = 9, height = 9 }
+[environment.layers]
+grass = 1
+heat = 0
+[metrics]
+warmth = "layer.heat:sum()"
+""",
+    wolf="",
+    environment="function query.cost(env, n) return n end\n",
+)
+
+
+def compiled(
+    text: str, context: str = "metric", model: ModelSpec = MODEL, **more: str
+) -> ExpressionCode:
     code, found = compile_expression(
-        text, model=MODEL, context=context, kinds=["pay"], records=["seen"], **more
+        text, model=model, context=context, kinds=["pay"], records=["seen"], **more
     )
     assert found == []
     assert code is not None
     return code
 
 
-def refused(text: str, context: str = "metric", vm: str = "luajit21") -> list[Diagnostic]:
+def refused(
+    text: str,
+    context: str = "metric",
+    vm: str = "luajit21",
+    model: ModelSpec = MODEL,
+    layer: str = "",
+) -> list[Diagnostic]:
     code, found = compile_expression(
         text,
-        model=MODEL,
+        model=model,
         context=context,
         kinds=["pay"],
         records=["seen"],
+        queries=["cost"],
+        layer=layer,
         compile_text=compile_text(vm),
     )
     assert code is None
@@ -252,9 +282,114 @@ def test_any_text_gives_code_or_findings_never_an_exception(context: str) -> Non
         "[[a",
         "0x",
         "1e",
+        "env",
+        "env.",
+        "env[1]",
+        "env.x.y:z()",
+        "layer.grass",
+        "layer.grass:",
+        "layer.grass:sum",
+        "layer[1][2]",
+        "(layer).grass",
+        "space[1]",
+        "{env = env}",
     ):
-        code, found = compile_expression(text, model=MODEL, context=context)
-        assert (code is None) == bool(found), text
+        for model in (MODEL, WORLD):
+            code, found = compile_expression(text, model=model, context=context)
+            assert (code is None) == bool(found), text
+
+
+@pytest.mark.parametrize(
+    ("context", "text", "code"),
+    [
+        ("metric", "env.price ^ 2 + env.cost(n)", "__P(env.price , 2) + env.cost(n)"),
+        ("metric", "layer.grass:sum() / layer.heat:count(0)", ""),
+        ("until", "layer.grass(n, 3) > warmth", ""),
+        ("invariant", "space.width * space.height == 81", ""),
+        ("where", "layer.grass(self.x, self.y) > env.price", ""),
+        ("field", "env.list[self.id]", ""),
+        ("state", "env.price * i", ""),
+        ("state", "env.cost(random(3))", ""),
+        ("size", "n * 2", ""),
+        ("place", "i % n + random(2)", ""),
+        ("layer_init", "x == n and random() < 0.5 and 1 or y", ""),
+        ("layer_step", "v + around // 8 - heat * tick", "v + __D(around , 8) - heat * tick"),
+        ("layer_step", "choice({x, y, normal(0, 1)})", ""),
+        ("rate", "1 / n", ""),
+    ],
+)
+def test_an_expression_may_read_the_world_in_its_place(context: str, text: str, code: str) -> None:
+    layer = "grass" if context == "layer_step" else ""
+    assert compiled(text, context, WORLD, layer=layer)["code"] == (code or text)
+
+
+def test_the_world_stands_inside_aggregates_too() -> None:
+    text = "sum(wolf, layer.grass(self.x, self.y) + env.cost(2), space.width > 3)"
+    (made,) = compiled(text, model=WORLD)["aggregates"]
+    assert made["value"] == "layer.grass(self.x, self.y) + env.cost(2)"
+    assert made["condition"] == "space.width > 3"
+    (made,) = compiled("mail('pay', msg.x * env.price)", model=WORLD)["aggregates"]
+    assert made["value"] == "msg.x * env.price"
+
+
+@pytest.mark.parametrize(
+    ("context", "text", "place", "reason", "cure"),
+    [
+        ("metric", "env", "env", "env is a table, not a value", "env.field"),
+        ("metric", "env.csot(1)", "env.csot", "no query 'csot'", "env.cost?"),
+        ("metric", "env.weather()", "env.weather", "no query 'weather'", "queries: cost"),
+        ("metric", "env.cost + 1", "env.cost", "must be called", "write env.cost(...)"),
+        ("metric", "env:cost(1)", "env:cost", "called with a dot", "write env.cost(...)"),
+        ("metric", "env(1)", "env", "env is a table", "env.name(...)"),
+        ("metric", "layer", "layer", "layer is a table", "layer.grass:sum()"),
+        ("metric", "layer.gras:sum()", "layer.gras", "no layer 'gras'", "layer.grass?"),
+        ("metric", "layer.soil(1, 2)", "layer.soil", "no layer 'soil'", "layers: grass, heat"),
+        ("metric", "layer.grass", "layer.grass", "a whole layer", "layer.grass(x, y)"),
+        ("metric", "layer.grass + 1", "layer.grass", "a whole layer", "layer.grass:sum()"),
+        ("metric", "layer.grass(1)", "layer.grass(1)", "a place of two", "layer.grass(x, y)"),
+        ("metric", "layer.grass.sum()", "layer.grass.sum", "a method", "layer.grass:sum()"),
+        ("metric", "layer.grass:men()", "layer.grass:men", "has no 'men'", "layer.grass:mean()?"),
+        ("metric", "layer.grass:add(1, 2, 3)", "layer.grass:add", "only reads", "sum"),
+        ("metric", "layer.grass:fill(1)", "layer.grass:fill", "only reads", ""),
+        ("metric", "layer:grass(1, 2)", "layer:grass", "is no method", "layer.grass(x, y)"),
+        ("metric", "layer['grass']:sum()", "layer['grass']", "written out", ""),
+        ("metric", "space", "space", "space is a table", "space.width"),
+        ("metric", "space.widht", "space.widht", "no space.widht", "space.width?"),
+        ("metric", "space.depth", "space.depth", "no space.depth", "two dimensions"),
+        ("metric", "count(wolf, position())", "position", "a function of scripts", "keep"),
+        ("count", "space.width", "space", "evaluated first of all", "use parameters"),
+        ("size", "env.n", "env", "evaluated first of all", "use parameters"),
+        ("size", "random(3)", "random", "unknown name 'random'", ""),
+        ("place", "env.n", "env", "env cannot be read here", "init(self)"),
+        ("place", "tick", "tick", "has no tick", ""),
+        ("place", "x", "x", "unknown name 'x'", "known here"),
+        ("state", "layer.grass(1, 2)", "layer", "layer cannot be read here", "init(self)"),
+        ("layer_init", "v", "v", "unknown name 'v'", "known here"),
+        ("layer_init", "heat", "heat", "unknown name 'heat'", ""),
+        ("layer_init", "tick", "tick", "has no tick", ""),
+        ("layer_step", "grass + 1", "grass", "grass is this layer", "write v"),
+        ("layer_step", "layer.heat(x, y)", "layer", "at its own cell", "write heat"),
+        ("layer_step", "env.price", "env", "does not see env", "function step(env)"),
+        ("layer_step", "arround + 1", "arround", "unknown name", "did you mean around?"),
+        ("layer_step", "around(1)", "around(1)", "is a value here", "write around"),
+        ("layer_step", "heat(x, y)", "heat(x, y)", "is a value here", "write heat"),
+        ("layer_step", "het", "het", "unknown name 'het'", "did you mean heat?"),
+        ("layer_step", "count(wolf)", "count(wolf)", "cannot be used here", ""),
+        ("rate", "x", "x", "unknown name 'x'", "known here: n"),
+        ("rate", "tick", "tick", "has no tick", ""),
+    ],
+)
+def test_what_is_wrong_with_the_world_in_an_expression_is_named(
+    context: str, text: str, place: str, reason: str, cure: str
+) -> None:
+    one = refused(text, context, model=WORLD, layer="grass" if context == "layer_step" else "")[0]
+    assert marked(one) == place
+    assert reason in one.message
+    assert cure in one.hint
+
+
+def test_queries_that_are_not_known_are_not_checked() -> None:
+    assert compiled("env.anything(1)", model=WORLD)["code"] == "env.anything(1)"
 
 
 def test_every_aggregate_has_a_form_and_a_test_above() -> None:

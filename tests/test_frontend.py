@@ -194,6 +194,8 @@ def test_scripts_of_any_text_are_refused_with_a_finding_not_an_exception(vm: str
         found = check(vm=vm, a=text)
         assert any(one.severity == "error" and one.line >= 1 for one in found), text
         assert all(one.message for one in found), text
+        found = check(vm=vm, a="", environment=text)
+        assert any(one.severity == "error" and one.line >= 1 for one in found), text
 
 
 def test_deep_nesting_is_refused_by_name() -> None:

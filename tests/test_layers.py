@@ -1,166 +1,16 @@
-"""Layers against plain Python over lists of rows: steps, diffusion, what scripts call, bytes."""
+"""Layers against plain Python over lists of rows: steps, diffusion, failures, bytes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel_env import VMS, Kernel
-from sandbox_env import Sandbox
-
-Field = list[list[float]]
-Step = Callable[[float, int, int, float], float]
+from kernel_env import VMS
+from layer_env import Host, Spec, World, checked, like, rows, worlds_and_values
 
 LIFE = "(around == 3 or (around == 2 and v == 1)) and 1 or 0"
-
-DRIVER = """
-local env, rng = {}, deps.rng
-for name, f in pairs(deps.sandbox.lib) do env[name] = f end
-env.random, env.rate, env.tick = rng.random, 0.25, 0
-rng.at(1, 0)
-rng.arm(0)
-local function outcome(ok, e, ...)
-  if not ok and type(e) == "table" then return ok, e.message end
-  return ok, e, ...
-end
-return {
-  new = function(specs, ...)
-    local world = {expression_env = env, deferring = false}
-    local deferred = {}
-    function world.defer(...) deferred[#deferred + 1] = table.concat({...}, " ") end
-    local L = deps.layers.new(world, specs, ...)
-    local views = {agent = L.api(), environment = L.api(true)}
-    local function bytes()
-      local w = deps.codec.writer()
-      L.write(w)
-      return w:result()
-    end
-    return {
-      init = function() return outcome(pcall(L.init)) end,
-      step = function(tick) return outcome(pcall(L.step, tick)) end,
-      bytes = L.bytes,
-      expression = function() return world.expression and world.expression.name .. ":" .. world.expression.line end,
-      defer = function(on) world.deferring = on end,
-      deferred = function() return table.concat(deferred, "; ") end,
-      apply = L.apply,
-      written = bytes,
-      read = function(data)
-        return outcome(pcall(function()
-          assert(L.read("before" .. data .. "after", 7) == #data + 7, "read to the wrong place")
-        end))
-      end,
-      values = function(name)
-        local out, view = {}, views.agent[name]
-        local width, height = specs.width, specs.height
-        for y = 0, height - 1 do
-          for x = 0, width - 1 do out[#out + 1] = view(x, y) end
-        end
-        return out
-      end,
-      put = function(name, values)
-        local view, k = views.environment[name], 0
-        view:map(function() k = k + 1 return values[k] end)
-      end,
-      call = function(kind, name, method, ...)
-        return outcome(pcall(function(...)
-          local view = views[kind][name]
-          if method == "" then return view(...) end
-          return view[method](view, ...)
-        end, ...))
-      end,
-      run = function(kind, text)
-        local chunk = assert(load("local layer = ... " .. text))
-        return outcome(pcall(chunk, views[kind]))
-      end,
-    }
-  end,
-  arm = function(id) rng.arm(id) end,
-  uniform = function() return rng.uniform() end,
-  fuel = function(n) deps.sandbox.Q.n = n end,
-  left = function() return deps.sandbox.Q.n end,
-}
-"""
-
-
-@dataclass
-class Layers:
-    """A model's layers in a Lua state."""
-
-    lua: Any
-    width: int
-    height: int
-
-    def call(self, name: str, *args: Any) -> Any:
-        return self.lua[name.encode()](*args)
-
-    def field(self, name: str = "heat") -> Field:
-        values = [float(v) for v in self.call("values", name.encode()).values()]
-        return [values[y * self.width : (y + 1) * self.width] for y in range(self.height)]
-
-    def method(self, name: str, *args: Any, layer: str = "heat", kind: str = "environment") -> Any:
-        """The result, or ValueError with the refusal."""
-        return checked(self.call("call", kind.encode(), layer.encode(), name.encode(), *args))
-
-    def run(self, text: str, kind: str = "environment") -> Any:
-        return checked(self.call("run", kind.encode(), text.encode()))
-
-
-def checked(answer: Any) -> Any:
-    ok, *rest = answer if isinstance(answer, tuple) else (answer,)
-    if ok is not True:
-        raise ValueError(rest[0].decode())
-    return rest[0] if rest else None
-
-
-@dataclass
-class Spec:
-    name: str = "heat"
-    init: str = "0"
-    step: str = ""
-    diffuse: str = ""
-    decay: str = ""
-    reads: list[str] = field(default_factory=list)
-
-
-class Host:
-    def __init__(self, vm: str) -> None:
-        self.kernel: Kernel = Sandbox(vm).kernel
-        for name in ("codec", "exact", "compile", "stencil", "layers"):
-            self.kernel.load(name)
-        self.driver = self.kernel.function(DRIVER)()
-        self.fuel(1e15)
-
-    def fuel(self, n: float) -> None:
-        self.driver[b"fuel"](n)
-
-    def table(self, values: Any) -> Any:
-        return self.kernel.lua.table_from(values)
-
-    def new(
-        self, *specs: Spec, width: int = 4, height: int = 3, torus: bool = False,
-        neighbors: int = 8, continuous: bool = False, init: bool = True,
-    ) -> Layers:  # fmt: skip
-        tables = []
-        for k, spec in enumerate(specs):
-            one = {
-                b"name": spec.name.encode(), b"line": 10 + k, b"init": spec.init.encode(),
-                b"step": spec.step.encode(), b"diffuse": spec.diffuse.encode(),
-                b"decay": spec.decay.encode(), b"uses_around": "around" in spec.step,
-                b"reads": self.table([name.encode() for name in spec.reads]),
-            }  # fmt: skip
-            tables.append(self.table(one))
-        program = self.table(tables)
-        program[b"width"], program[b"height"] = width, height
-        lua = self.driver[b"new"](program, width, height, torus, neighbors, continuous)
-        layers = Layers(lua, width, height)
-        if init:
-            checked(layers.call("init"))
-        return layers
 
 
 @pytest.fixture(scope="module", params=VMS)
@@ -173,80 +23,6 @@ def hosts() -> list[Host]:
     return [Host(vm) for vm in VMS]
 
 
-# The oracle -------------------------------------------------------------------------------------
-
-
-@dataclass
-class World:
-    width: int
-    height: int
-    torus: bool
-    neighbors: int
-
-    def around(self, values: Field, x: int, y: int) -> float:
-        """The sum in the documented order."""
-
-        def at(dx: int, dy: int) -> float:
-            i, j = x + dx, y + dy
-            if self.torus:
-                i, j = i % self.width, j % self.height
-            inside = 0 <= i < self.width and 0 <= j < self.height
-            return values[j][i] if inside else 0.0
-
-        if self.neighbors == 4:
-            return ((at(0, -1) + at(-1, 0)) + at(1, 0)) + at(0, 1)
-        if self.neighbors == 6:
-            a, b = (0, 1) if y % 2 else (-1, 0)
-            above, below = at(a, -1) + at(b, -1), at(a, 1) + at(b, 1)
-            return (above + (at(-1, 0) + at(1, 0))) + below
-        west = (at(-1, -1) + at(-1, 0)) + at(-1, 1)
-        east = (at(1, -1) + at(1, 0)) + at(1, 1)
-        return (west + (at(0, -1) + at(0, 1))) + east
-
-    def step(self, values: Field, f: Step) -> Field:
-        return [
-            [
-                f(values[y][x], x, y, self.around(values, x, y))
-                for x in range(self.width)
-            ]
-            for y in range(self.height)
-        ]  # fmt: skip
-
-    def diffuse(self, values: Field, r: float) -> Field:
-        share = r / self.neighbors
-        ones = [[1.0] * self.width for _ in range(self.height)]
-
-        def value(v: float, x: int, y: int, around: float) -> float:
-            missing = self.neighbors - self.around(ones, x, y)
-            spread = v * (1 - r) + around * share
-            return spread + missing * share * v if missing else spread
-
-        return self.step(values, value)
-
-
-@st.composite
-def worlds_and_values(draw: st.DrawFn) -> tuple[World, list[float]]:
-    neighbors = draw(st.sampled_from([4, 6, 8]))
-    torus = draw(st.booleans())
-    width, height = draw(st.integers(1, 6)), draw(st.integers(1, 6))
-    if neighbors == 6 and torus and height % 2:
-        height += 1
-    number = st.floats(-1e6, 1e6)
-    values = draw(st.lists(number, min_size=width * height, max_size=width * height))
-    return World(width, height, torus, neighbors), values
-
-
-def rows(world: World, values: list[float]) -> Field:
-    return [values[y * world.width : (y + 1) * world.width] for y in range(world.height)]
-
-
-def like(host: Host, world: World, *specs: Spec) -> Layers:
-    return host.new(
-        *specs, width=world.width, height=world.height, torus=world.torus,
-        neighbors=world.neighbors,
-    )  # fmt: skip
-
-
 @settings(max_examples=60, deadline=None)
 @given(case=worlds_and_values())
 def test_a_step_sees_each_cell_and_the_sum_around_it(hosts, case):
@@ -256,16 +32,18 @@ def test_a_step_sees_each_cell_and_the_sum_around_it(hosts, case):
         layers.call("put", b"heat", host.table(values))
         assert layers.field() == rows(world, values)
         sums = [
-            [layers.method("around", x, y) for x in range(world.width)]
-            for y in range(world.height)
+            [layers.method("around", x, y) for x in range(world.width)] for y in range(world.height)
         ]
         assert sums == world.step(rows(world, values), lambda v, x, y, around: around)
         expected = rows(world, values)
         for tick in (5, 6):
             checked(layers.call("step", tick))
-            expected = world.step(
-                expected, lambda v, x, y, around: (around - v) * 0.5 + x * 3 + y * 7 + tick
-            )
+            expected = [
+                [value + tick for value in row]
+                for row in world.step(
+                    expected, lambda v, x, y, around: (around - v) * 0.5 + x * 3 + y * 7
+                )
+            ]
         assert layers.field() == expected
 
 
@@ -298,10 +76,12 @@ def test_diffusion_never_makes_a_positive_field_negative(host, neighbors):
 
 
 def test_a_glider_glides(host):
-    """After four steps it is one cell further down and right; after 32, a torus of 8 is as before."""
+    """Four steps move it one cell down and right; after 32, a torus of 8 is as before."""
     cells = {(1, 0), (2, 1), (0, 2), (1, 2), (2, 2)}
     condition = " or ".join(f"(x == {x} and y == {y})" for x, y in sorted(cells))
-    layers = host.new(Spec(init=f"({condition}) and 1 or 0", step=LIFE), width=8, height=8, torus=True)
+    layers = host.new(
+        Spec(init=f"({condition}) and 1 or 0", step=LIFE), width=8, height=8, torus=True
+    )
 
     def alive() -> set[tuple[int, int]]:
         return {(x, y) for y, row in enumerate(layers.field()) for x, v in enumerate(row) if v}
@@ -321,9 +101,7 @@ def test_life_is_the_same_as_in_python_on_both_vms(hosts):
         expected = layers.field()
         for tick in range(30):
             checked(layers.call("step", tick))
-            expected = world.step(
-                expected, lambda v, x, y, n: float(n == 3 or (n == 2 and v == 1))
-            )
+            expected = world.step(expected, lambda v, x, y, n: float(n == 3 or (n == 2 and v == 1)))
         assert layers.field() == expected
         written.add(layers.call("written"))
     assert len(written) == 1
@@ -413,7 +191,9 @@ def test_after_a_pass_no_expression_is_at_work(host):
 @pytest.mark.parametrize("part", ["diffuse", "decay"])
 @pytest.mark.parametrize("rate", ["1.5", "-0.1", "0/0"])
 def test_rates_are_shares(host, part, rate):
-    with pytest.raises(host.kernel.error, match=f"layer 'heat', {part} is a share from 0 to 1, not"):
+    with pytest.raises(
+        host.kernel.error, match=f"layer 'heat', {part} is a share from 0 to 1, not"
+    ):
         host.new(Spec(**{part: rate}))
 
 
@@ -432,142 +212,6 @@ def test_passes_over_all_cells_spend_fuel(host):
         with pytest.raises(ValueError, match="out of fuel"):
             run()
         host.fuel(1e15)
-
-
-# What scripts call ------------------------------------------------------------------------------
-
-
-def test_agents_and_environment_read_and_write_cells(host):
-    layers = host.new(Spec("cold"), Spec(init="x + 10 * y"))
-    for kind in ("agent", "environment"):
-        assert layers.method("", 3, 2, kind=kind) == 23
-        layers.method("add", 3, 2, 0.5, kind=kind)
-        assert layers.method("", 3, 2, kind=kind) == 23.5
-        layers.method("set", 3, 2, 23, kind=kind)
-    assert layers.run("return layer.heat(1, 2) + layer.cold(0, 0)", "agent") == 21
-    assert [layers.method(name) for name in ("sum", "mean", "min", "max")] == [138, 11.5, 0, 23]
-    assert layers.method("count", 11) == 1
-    assert layers.method("count", 4) == 0
-
-
-def test_writes_wait_while_agents_act(host):
-    layers = host.new(Spec("cold"), Spec())
-    layers.call("defer", True)
-    layers.method("add", 1, 2, 5, kind="agent")
-    layers.method("set", 0, 1, -1, layer="cold", kind="agent")
-    assert layers.call("deferred") == b"2 1 9 5; 1 2 4 -1"
-    assert layers.method("sum") == 0
-    with pytest.raises(ValueError, match="a query that agents call only reads"):
-        layers.method("fill", 1)
-    layers.call("defer", False)
-    layers.call("apply", 2, 1, 9, 5)
-    layers.call("apply", 2, 1, 9, 2)
-    layers.call("apply", 1, 2, 4, -1)
-    assert layers.method("", 1, 2) == 7
-    assert layers.method("", 0, 1, layer="cold") == -1
-
-
-def test_sums_are_exact(host):
-    layers = host.new(Spec(init="x == 0 and 1e16 or x == 3 and -1e16 or 0.1"))
-    assert layers.method("sum") == math.fsum([0.1] * 6)
-    assert layers.method("mean") == math.fsum([0.1] * 6) / 12
-
-
-def test_not_a_number_shows_in_the_extremes(host):
-    layers = host.new(Spec(init="x == 1 and y == 1 and 0/0 or x"))
-    assert math.isnan(layers.method("min"))
-    assert math.isnan(layers.method("max"))
-    assert math.isnan(layers.method("sum"))
-    assert layers.method("count", 2) == 3
-
-
-def test_map_sees_the_values_before(host):
-    layers = host.new(Spec(init="x + 10 * y"))
-    layers.run("layer.heat:map(function(v, x, y) return v + layer.heat(0, 0) + 100 * layer.heat(3, 2) end)")
-    assert layers.field() == [[x + 10 * y + 2300.0 for x in range(4)] for y in range(3)]
-
-
-def test_a_map_that_changes_its_own_layer_ends_with_what_it_returned(host):
-    layers = host.new(Spec(init="1"))
-    layers.run("""
-        layer.heat:map(function(v, x, y)
-          if x == 0 then layer.heat:map(function(w) return w + 1 end) layer.heat:diffuse(0) end
-          layer.heat:add(3, 2, 1)
-          return v
-        end)
-    """)
-    # three inner maps; the last cell has also been added to eleven times before it was read
-    assert layers.field() == [[2, 2, 2, 2], [3, 3, 3, 3], [4, 4, 4, 15]]
-
-
-def test_fill_and_decay_act_at_once(host):
-    layers = host.new(Spec())
-    layers.run("layer.heat:fill(8) layer.heat:decay(0.25)")
-    assert layers.field() == [[6.0] * 4] * 3
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("return layer.heat(4, 0)", "layer.heat(x, y): x is a whole number from 0 to 3, not 4"),
-        ("return layer.heat(0, -1)", "layer.heat(x, y): y is a whole number from 0 to 2, not -1"),
-        ("return layer.heat(0.5, 1)", "layer.heat(x, y): x is a whole number from 0 to 3, not 0.5"),
-        ("return layer.heat(0, 0/0)", "layer.heat(x, y): y is a whole number from 0 to 2, not nan"),
-        ("return layer.heat(1)", "layer.heat(x, y): y is a whole number from 0 to 2, not nil"),
-        ("layer.heat:add({}, 1, 1)",
-         "layer.heat:add(x, y, v): x is a whole number from 0 to 3, not a table"),
-        ("layer.heat:set(0, 1, 'x')", "layer.heat:set(x, y, v): v is a number, not a string"),
-        ("layer.heat:set(0, 1)", "layer.heat:set(x, y, v): v is a number, not nil"),
-        ("layer.heat.add(0, 1, 1)",
-         "write layer.heat:sum(), layer.heat:add(x, y, v) and so on, with a colon"),
-        ("layer.heat.sum()",
-         "write layer.heat:sum(), layer.heat:add(x, y, v) and so on, with a colon"),
-        ("layer.heat:count()", "layer.heat:count(v): v is a number, not nil"),
-        ("layer.heat:diffuse(2)", "layer.heat:diffuse(r): r is a share from 0 to 1, not 2"),
-        ("layer.heat:decay('a')", "layer.heat:decay(r): r is a share from 0 to 1, not a string"),
-        ("layer.heat:map(3)", "layer.heat:map(f): f is a function(v, x, y), not 3"),
-        ("layer.heat:map(function(v, x, y) return x < 2 and v or nil end)",
-         "layer.heat:map(f): f gives nil for cell (2, 0), where a number is needed"),
-        ("return layer.cold(0, 0)", "there is no layer cold: layers are heat"),
-        ("layer.heat:smear(1)",
-         "layer.heat has no 'smear': read it with layer.heat(x, y), or call one of add, set, sum,"
-         " mean, min, max, count, fill, diffuse, decay, map, around"),
-        ("layer.heat.size = 1",
-         "layer.heat.size cannot be assigned: use layer.NAME:set(x, y, v) or :add(x, y, v)"),
-        ("layer.heat = 1",
-         "layer.heat cannot be assigned: use layer.NAME:set(x, y, v) or :add(x, y, v)"),
-    ],
-)  # fmt: skip
-def test_misuse_says_what_is_allowed(host, text, message):
-    layers = host.new(Spec())
-    with pytest.raises(ValueError, match="layer") as raised:
-        layers.run(text)
-    assert str(raised.value) == message
-
-
-def test_agents_have_no_whole_layer_operations(host):
-    layers = host.new(Spec())
-    with pytest.raises(ValueError, match=r"layer.heat has no 'fill'.*environment.lua also fill"):
-        layers.run("layer.heat:fill(1)", "agent")
-
-
-@pytest.mark.parametrize(("x", "cell"), [(-1, 3), (4, 0), (-4.5, 3), (7.9, 3), (2**31 - 1, 3)])
-def test_coordinates_wrap_on_a_torus(host, x, cell):
-    layers = host.new(Spec(init="x"), torus=True)
-    assert layers.method("", x, 0) == cell
-
-
-def test_far_coordinates_are_refused_on_a_torus(host):
-    layers = host.new(Spec(), torus=True)
-    with pytest.raises(ValueError, match="x is a finite number of at most 2\\^31 in size, not inf"):
-        layers.method("", math.inf, 0)
-
-
-def test_points_of_a_bounded_continuous_space_have_the_cell_below_them(host):
-    layers = host.new(Spec(init="x + 10 * y"), continuous=True)
-    assert layers.method("", 3.99, 1.5) == 13
-    with pytest.raises(ValueError, match="x is a number from 0 to below 4, not 4$"):
-        layers.method("", 4, 0)
 
 
 # Bytes and memory -------------------------------------------------------------------------------
@@ -604,7 +248,11 @@ def test_many_cells_are_written_in_pieces(host):
 
 def test_bytes_of_other_layers_are_refused(host):
     data = host.new(Spec()).call("written")
-    for other in (host.new(Spec("a"), Spec("b")), host.new(Spec(), width=3), host.new(Spec(), width=5)):
+    for other in (
+        host.new(Spec("a"), Spec("b")),
+        host.new(Spec(), width=3),
+        host.new(Spec(), width=5),
+    ):
         with pytest.raises(ValueError, match="malformed data"):
             checked(other.call("read", data))
     with pytest.raises(ValueError, match="malformed data"):

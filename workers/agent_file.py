@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from runtime.protocol import ENVIRONMENT as ENVIRONMENT_NAME
 from runtime.protocol import EnvironmentSpec, ExpressionSpec, TypeSpec
 from workers.broken import CompileText, blank_broken, names_of
 from workers.features import AGENT, ENVIRONMENT, Features, Role
@@ -122,7 +123,7 @@ def read_environment_file(
 ) -> AgentFile:
     """As ``read_agent_file`` for environment.lua."""
     stand_in = TypeSpec(
-        name="environment",
+        name=ENVIRONMENT_NAME,
         count=ExpressionSpec("count", "1"),
         file=spec.file,
         source=spec.source,

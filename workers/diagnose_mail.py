@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from runtime.protocol import ModelSpec
+from runtime.protocol import ENVIRONMENT, ModelSpec
 from workers.agent_file import AgentFile, Sent, literal
 from workers.features import Features
 from workers.names import listing, nearest
 from workers.syntax import Node
 
-ENVIRONMENT: Final = "environment"
 _SENDERS: Final = ("send", "broadcast", "after", "ask")
 _BLOCKED: Final = "blocked"
 _BROADCAST: Final = "broadcast(type, kind, body)"

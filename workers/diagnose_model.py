@@ -160,8 +160,6 @@ def _clashes(model: ModelSpec, files: list[AgentFile], toml: Findings) -> None:
             message = f"the layer '{layer.name}' has a name with another meaning in expressions"
             clash(layer.line, layer.name, message)
     for agent in model.types:
-        if agent.name == "environment":
-            clash(agent.line, agent.name, "an agent type cannot be called 'environment'")
         if agent.name in parameters:
             message = (
                 f"'{agent.name}' is a parameter (line {parameters[agent.name]}) and an agent type"

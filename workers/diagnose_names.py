@@ -90,7 +90,8 @@ def _why_undeclared(
     if missing is not None:
         return "feature", *missing
     if name in FOREIGN_GLOBALS:
-        return "undeclared", *FOREIGN_GLOBALS[name]
+        message, hint = FOREIGN_GLOBALS[name]
+        return "undeclared", message, hint.replace("(self, msg, from)", file.role.handler)
     parent = use.node.parent
     if name == "f" and parent is not None and parent.type == "function_call":
         given = parent.child("arguments")

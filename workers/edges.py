@@ -24,7 +24,8 @@ class _Bad(Exception):
 
 def read_edges(text: str, file: str) -> tuple[list[float], Findings]:
     """(from, to, weight of every link in a row, what is wrong). Indices count from 1 within the
-    agents that are linked; whether there are so many is for the run to tell."""
+    agents that are linked; whether there are so many is for the run to tell. An empty text is that
+    of a file that is not there, which has been said."""
     findings = Findings(file, to_bytes_text(text))
     edges: list[float] = []
     bad = 0
@@ -49,7 +50,7 @@ def read_edges(text: str, file: str) -> tuple[list[float], Findings]:
         edges += link if columns == 3 else [*link, 1]
     if bad > _MOST:
         findings.at(0, 0, 1, "edges", f"{bad - _MOST} more lines of {file} are wrong", _FORM)
-    if not edges and not bad:
+    if text and not edges and not bad:
         findings.at(1, 0, 1, "edges", f"{file} holds no links", _FORM)
     return edges, findings
 

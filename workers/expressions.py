@@ -13,6 +13,7 @@ from typing import Final, TypedDict
 
 from runtime.protocol import Diagnostic, ModelSpec
 from workers.broken import CompileText
+from workers.expression_aggregates import AggregateCode, AggregateReader
 from workers.expression_rules import CONTEXTS, INSIDE, INSIDE_MAIL, ONLY, WORLD, Rules, form
 from workers.expression_world import world_problem
 from workers.features import features_of
@@ -33,27 +34,13 @@ from workers.syntax import (
     MAX_DEPTH,
     Node,
     Tree,
-    arguments,
     from_bytes_text,
     parse,
-    string_value,
     to_bytes_text,
 )
 
 _PREFIX: Final = "return "
 _QUESTIONS: Final = ("stop", "until", "invariant")
-
-
-class AggregateCode(TypedDict):
-    """One aggregate. ``value`` and ``condition`` are Lua over ``self`` (``msg`` in mail); the
-    condition of ``share`` is its value. Empty where there is none."""
-
-    op: str
-    type: str
-    value: str
-    condition: str
-    q: float
-    mail: str
 
 
 class ExpressionCode(TypedDict):
@@ -84,13 +71,14 @@ class _Compiler:
         self.types = [agent.name for agent in model.types]
         self.features = features_of(model)
         self.cells = frozenset(self.features.layers if self.rules.cells else ())
-        self.kinds = kinds
+        self.reader = AggregateReader(self, self.types, kinds, agent_type)
         self.queries = queries
         self.agent_type = agent_type
         self.layer = layer
         self.findings = findings
         self.line, self.column = place
         self.text = to_bytes_text(text)
+        self.tree = parse("")
         self.aggregates: list[AggregateCode] = []
         self.failed = False
 
@@ -313,7 +301,6 @@ class _Compiler:
             self._visit(child, rules)
 
     def _aggregate(self, node: Node, op: str, rules: Rules) -> None:
-        given = arguments(node)
         if not rules.aggregates:
             if rules in (INSIDE, INSIDE_MAIL):
                 message = f"the aggregate {op} cannot stand inside another aggregate"
@@ -325,86 +312,15 @@ class _Compiler:
                 hint += f"; of numbers: math.{op}(a, b)"
             self.node(node, message, hint)
             return
-        made: AggregateCode = {
-            "op": op, "type": "", "value": "", "condition": "", "q": 0.0, "mail": "",
-        }  # fmt: skip
-        if not (self._mail(node, given, made) if op == "mail" else self._over(node, given, made)):
-            return
-        self.aggregates.append(made)
-        self.outer.replace(node.start, node.end, f"__A[{len(self.aggregates)}]")
+        made = self.reader.read(node, op)
+        if made is not None:
+            self.aggregates.append(made)
+            self.outer.replace(node.start, node.end, f"__A[{len(self.aggregates)}]")
 
-    def _code(self, node: Node, rules: Rules) -> str:
+    def code(self, node: Node, rules: Rules) -> str:
+        """The code of a part."""
         self._visit(node, rules)
         return from_bytes_text(self.edits.apply(node.start, node.end))
-
-    def _literal(self, node: Node) -> str | None:
-        if node.type == "string":
-            return string_value(self.tree.slice(node))
-        return self.tree.slice(node) if node.type == "identifier" else None
-
-    def _mail(self, node: Node, given: list[Node], made: AggregateCode) -> bool:
-        kind = self._literal(given[0]) if given else None
-        if kind is None or len(given) > 2:
-            self.node(node, "mail takes a message kind and at most one value", form("mail"))
-            return False
-        if self.kinds is not None and kind not in self.kinds:
-            like = nearest(kind, self.kinds)
-            self.node(
-                given[0],
-                f"no agent sends or handles messages of kind '{kind}'",
-                f"did you mean '{like}'?" if like else f"kinds: {listing(self.kinds)}",
-            )
-            return False
-        made["mail"] = from_bytes_text(kind)
-        if len(given) == 2:
-            made["value"] = self._code(given[1], INSIDE_MAIL)
-        return True
-
-    def _over(self, node: Node, given: list[Node], made: AggregateCode) -> bool:
-        op = made["op"]
-        rest = given
-        first = self._literal(given[0]) if given else None
-        if first in self.types:
-            made["type"] = str(first)
-            rest = given[1:]
-        elif self.agent_type:
-            made["type"] = self.agent_type
-        else:
-            self._no_type(node, given, op, first)
-            return False
-        least, most = {"count": (0, 1), "share": (1, 1), "quantile": (2, 3)}.get(op, (1, 2))
-        if not least <= len(rest) <= most:
-            self.node(node, f"{op} does not take {len(rest)} arguments after the type", form(op))
-            return False
-        if op in ("count", "share"):
-            made["condition" if op == "count" else "value"] = (
-                self._code(rest[0], INSIDE) if rest else ""
-            )
-            return True
-        made["value"] = self._code(rest[0], INSIDE)
-        if op == "quantile":
-            text = self.tree.slice(rest[1])
-            q = float(text) if rest[1].type == "number" and "x" not in text.lower() else -1.0
-            if not 0 <= q <= 1:
-                self.node(rest[1], f"q of quantile must be a number from 0 to 1, not {text}")
-                return False
-            made["q"] = q
-            rest = rest[1:]
-        if len(rest) > 1:
-            made["condition"] = self._code(rest[1], INSIDE)
-        return True
-
-    def _no_type(self, node: Node, given: list[Node], op: str, first: str | None) -> None:
-        like = nearest(first, self.types) if first else None
-        if op in ("min", "max") and (first is None or not like):
-            hint = f"types: {listing(self.types)}; for numbers write math.{op}(a, b)"
-        else:
-            hint = f"did you mean {like}?" if like else f"types: {listing(self.types)}"
-        self.node(
-            given[0] if given else node,
-            f"'{first}' is not an agent type" if first else f"{op} needs an agent type first",
-            f"{hint}; {form(op)}",
-        )
 
 
 def compile_expression(

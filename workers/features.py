@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from runtime.protocol import ModelSpec
@@ -57,13 +58,17 @@ class Features:
 
     def names(self, role: Role) -> frozenset[str]:
         """The API that a script of that role has."""
-        given = CORE.union(*(names for key, names in FEATURE_NAMES.items() if getattr(self, key)))
-        given |= {"query"} if role is ENVIRONMENT else frozenset()
-        return given & (ENVIRONMENT_API if role is ENVIRONMENT else API)
+        return _names(self, role)
 
     def globals(self, role: Role) -> frozenset[str]:
         """The API and the library."""
         return self.names(role) | LIBRARY
+
+
+@lru_cache(64)
+def _names(features: Features, role: Role) -> frozenset[str]:
+    given = CORE.union(*(names for key, names in FEATURE_NAMES.items() if getattr(features, key)))
+    return (given | {"query"}) & ENVIRONMENT_API if role is ENVIRONMENT else given & API
 
 
 def features_of(model: ModelSpec) -> Features:

@@ -42,6 +42,10 @@ VALUES: Final = frozenset({"param", "env", "on", "query", "space", "layer"})
 """API names that are no functions."""
 
 ENVIRONMENT_LACKS: Final[dict[str, tuple[str, str]]] = {
+    "self": (
+        "self is an agent's: what the environment keeps is in env",
+        "write function step(env), and env.field",
+    ),
     "env": (
         "in environment.lua env is a parameter, not a global",
         "write function step(env), function on.kind(env, msg, from), or pass env to the helper",
@@ -95,7 +99,7 @@ ENVIRONMENT_LACKS: Final[dict[str, tuple[str, str]]] = {
         "read published fields with look(id, field), or send a message",
     ),
 }
-"""Names of the API that environment.lua has not: (why, what to write)."""
+"""Names of agents' scripts that environment.lua has not: (why, what to write)."""
 
 ENVIRONMENT_API: Final = (API - ENVIRONMENT_LACKS.keys()) | {"query"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from workers.expressions import AggregateCode
+from workers.expression_aggregates import AggregateCode
 
 
 class ShapeCode(TypedDict):

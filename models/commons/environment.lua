@@ -2,17 +2,14 @@
 -- The fish themselves are the layer `fish`: they grow and swim when the tick closes.
 --
 -- env.quota    fish that each fisher may take in the next tick
--- env.caught   fish taken by all in this tick
--- env.fines    fines imposed in this tick; env.fined since the start
-
-local function cells()
-  return param.side * param.side
-end
+-- env.caught   fish taken by all in the tick
+-- env.fines    fines imposed in the tick; env.fined since the start
+-- env.landed   fish landed so far while the tick closes; env.found likewise the fines
 
 -- The most that can be taken for ever: a stock x of capacity K grows by r x (1 - x / K), which is
 -- greatest, r K / 4, at x = K / 2.
 local function yield()
-  return param.regrowth * param.capacity * cells() / 4
+  return param.regrowth * param.capacity * param.side * param.side / 4
 end
 
 -- The quota is a share of that yield while the stock is above K / 2, and less in proportion below.
@@ -22,15 +19,26 @@ local function quota()
 end
 
 function init(env)
-  env.caught, env.catch = 0, 0
-  env.fines, env.fined = 0, 0
+  env.landed, env.caught = 0, 0
+  env.found, env.fines, env.fined = 0, 0, 0
   env.quota = quota()
 end
 
-function on.landed(env, msg, from)
-  env.catch = env.catch + msg.fish
+function on.landing(env, msg, from)
+  env.landed = env.landed + msg.fish
   if param.institution == "sanctions" and msg.fish > env.quota and random() < param.inspection then
-    env.fines = env.fines + 1
+    env.found = env.found + 1
     send(from, "fine", {fish = param.fine})
   end
+end
+
+function step(env)
+  env.caught, env.landed = env.landed, 0
+  env.fines, env.found = env.found, 0
+  env.fined = env.fined + env.fines
+  env.quota = quota()
+end
+
+function query.yield(env)
+  return yield()
 end

@@ -208,7 +208,7 @@ function M.new(world)
       x, y, z = S.fit(x, y, z)
       if x == nil then deny("spawn: " .. y) end
     end
-    return {parent, t, codec.copy(fields, "fields"), x, y, z}
+    return {parent, t, codec.copy_fields(fields), x, y, z}
   end
 
   function api.spawn(name, fields, x, y, z)

@@ -539,56 +539,88 @@ end
 
 local copied_values, copied_bytes = 0, 0
 
--- nil when the table cannot be copied. Of a read-only view what it shows is copied.
-local function copy_table(t, depth)
+local copy_table
+
+-- Room for the fields that the engine adds to what spawn was given; the VM that cannot ask for it grows the table.
+local new_agent = function() return {} end
+if deps.vm == "luajit" then
+  local new = require("table.new")
+  new_agent = function() return new(0, 7) end
+end
+
+-- A value of a table, copied; nil when it cannot be.
+local function copy_field(key, v, depth)
+  local kind = type(key)
+  if kind == "string" then
+    copied_bytes = copied_bytes + #key
+  elseif kind ~= "number" and kind ~= "boolean" then
+    return nil
+  end
+  kind = type(v)
+  if kind == "table" then
+    v = copy_table(v, depth + 1)
+    if v == nil then return nil end
+  elseif kind == "string" then
+    copied_bytes = copied_bytes + #v
+  elseif kind ~= "number" and kind ~= "boolean" then
+    return nil
+  end
+  copied_values = copied_values + 1
+  if copied_values > BODY_VALUES then return nil end
+  return v
+end
+
+-- nil when the table cannot be copied. Of a read-only view what it shows is copied. The first two fields stand
+-- outside the loop: most tables have no more, and the JIT does not take an inner loop into its caller's trace.
+function copy_table(t, depth, out)
   if depth >= BODY_DEPTH then return nil end
   local meta = getmetatable(t)
   if meta ~= nil then
     if type(meta) ~= "table" or meta.__of == nil then return nil end
     t = meta.__of
   end
-  local out = {}
-  for key, v in next, t do
-    local kind = type(key)
-    if kind == "string" then
-      copied_bytes = copied_bytes + #key
-    elseif kind ~= "number" and kind ~= "boolean" then
-      return nil
-    end
-    kind = type(v)
-    if kind == "table" then
-      v = copy_table(v, depth + 1)
-      if v == nil then return nil end
-    elseif kind == "string" then
-      copied_bytes = copied_bytes + #v
-    elseif kind ~= "number" and kind ~= "boolean" then
-      return nil
-    end
-    copied_values = copied_values + 1
-    if copied_values > BODY_VALUES then return nil end
-    out[key] = v
+  out = out or {}
+  local key, v = next(t)
+  if key == nil then return out end
+  local copied = copy_field(key, v, depth)
+  if copied == nil then return nil end
+  out[key] = copied
+  key, v = next(t, key)
+  if key == nil then return out end
+  copied = copy_field(key, v, depth)
+  if copied == nil then return nil end
+  out[key] = copied
+  for each, value in next, t, key do
+    copied = copy_field(each, value, depth)
+    if copied == nil then return nil end
+    out[each] = copied
   end
   return out
 end
 
 -- copy(v, name): a copy of a message body. A table that is met twice is copied twice. What may not be sent, or is
 -- too large or too deep, raises like a writer; `name` is what the report calls it ("body" when absent).
-function M.copy(v, name)
+function M.copy(v, name, out)
   local kind = type(v)
-  local out = v
   copied_values, copied_bytes = 0, 0
   if kind == "table" then
-    out = copy_table(v, 0)
-  elseif kind == "string" then
-    copied_bytes = #v
-  elseif kind ~= "number" and kind ~= "boolean" and v ~= nil then
-    out = nil
+    out = copy_table(v, 0, out)
+  else
+    out = v
+    if kind == "string" then
+      copied_bytes = #v
+    elseif kind ~= "number" and kind ~= "boolean" and v ~= nil then
+      out = nil
+    end
   end
   if (out == nil and v ~= nil) or copied_bytes > BODY_BYTES then
     return fail(v, { name = name or "body", depth = BODY_DEPTH, values = BODY_VALUES, bytes = BODY_BYTES })
   end
   return out
 end
+
+-- The fields given to spawn, in a table that becomes the agent.
+function M.copy_fields(fields) return M.copy(fields, "fields", new_agent()) end
 
 -- Headers, for readers that walk a value piece by piece.
 

@@ -101,6 +101,7 @@ local columns, lines, layers = starts(NX, 1), starts(NY, NX), starts(NZ, NX * NY
 -- A radius that reaches everything, the first circle of a search for the nearest, and the last whose block of
 -- cells does not reach around.
 local SPAN = WX + WY + (WZ or 0)
+local SCALE = 0.25 / (SPAN * SPAN)
 local CIRCLE = 1 / min($PERUNIT)
 local LAST_CIRCLE = $TORUS and min($HALVES) or huge
 ]==]
@@ -117,9 +118,8 @@ $OPEN
     for cx = first_x, last_x do
       local id = head[line + columns[cx + NX]]
       while id ~= 0 do
-        $SQUARE
         seen = seen + 1
-        if square <= limit then $EACH end
+        $EACH
         id = next_[id]
       end
     end
@@ -192,6 +192,7 @@ function M.new(spec)
   local deep = S.dims == 3
   if deep then cell = cell .. " + min(floor(z * PZ), NZ - 1) * (NX * NY)" end
   local parts = {
+    LOCALS = "local " .. axes("#s") .. " = " .. axes("#s"),
     COLUMNS = "local " .. axes("#s") .. " = " .. axes("f64(room)"),
     GROW = axes("#s = longer(f64, #s, size)", " "),
     XYZ = axes("all_#"),
@@ -215,12 +216,13 @@ function M.new(spec)
     STORE = axes("#s[id]") .. " = " .. axes("#"),
     OFFSET = axes("shortest(#2 - #, W@)"),
     APART = square("#2"),
-    SQUARE = square("#s[id]"),
+    MEASURE = square("#s[id]"),
     SCAN = SCAN,
     OPEN = deep and "local first_z, last_z = block(z, reach, PZ, NZ) for cz = first_z, last_z do" or "",
     CLOSE = deep and "end" or "",
     LAYER = deep and "1 + layers[cz + NZ]" or "1",
-    DISTANCE = "square",
+    DISTANCE = "square", NEAR = "square <= limit",
+    NEARSIGN = "bnot(tobit(floor((limit - square) * SCALE)))",
     PERUNIT = axes("P@"),
     HALVES = axes("(N@ - 3) / 2 / P@"),
     FIRSTCIRCLE = "CIRCLE",

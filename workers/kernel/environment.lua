@@ -82,6 +82,7 @@ function M.new(world)
     local copy = world.inner.copied(body)
     if id == 0 then
       if not handlers[kind] then world.inner.environment_lacks(kind) end
+      if world.me == 0 then world.mail.sent = world.mail.sent + 1 end
       E.post(0, k, copy, delay)
       return
     end

@@ -12,7 +12,7 @@ local MAX_LINKS = 50000000
 
 local M = {}
 
-local function deny(message) error("network: " .. message, 0) end
+local function deny(message) error(message, 0) end
 
 local function shown(v)
   if type(v) == "number" then return text(v) end
@@ -43,7 +43,8 @@ end
 local function whole(numbers, name, least, most, kind)
   local v = numbers[name]
   if type(v) ~= "number" or v % 1 ~= 0 or v < least or v > most then
-    deny(kind .. " needs " .. name .. ", a whole number from " .. text(least) .. " to " .. text(most) .. ", not " .. shown(v))
+    local allowed = "a whole number from " .. text(least) .. " to " .. text(most)
+    deny(kind .. " needs " .. name .. ", " .. allowed .. ", not " .. shown(v))
   end
   return v
 end
@@ -58,7 +59,8 @@ end
 
 local function limit(kind, n, links)
   if links > MAX_LINKS then
-    deny(kind .. " over " .. n .. " agents makes about " .. text(floor(links)) .. " links; at most " .. MAX_LINKS .. " are allowed")
+    local about = " over " .. n .. " agents makes about " .. text(floor(links)) .. " links"
+    deny(kind .. about .. "; at most " .. MAX_LINKS .. " are allowed")
   end
 end
 
@@ -191,7 +193,8 @@ function kinds.grid(n, numbers, _, _, torus)
   local width = whole(numbers, "width", 1, MAX_LINKS, "grid")
   local height = whole(numbers, "height", 1, MAX_LINKS, "grid")
   if width * height ~= n then
-    deny("grid of " .. text(width) .. " x " .. text(height) .. " needs " .. text(width * height) .. " agents, and there are " .. n)
+    local size = text(width) .. " x " .. text(height)
+    deny("grid of " .. size .. " needs " .. text(width * height) .. " agents, and there are " .. n)
   end
   local links = new_links(2 * n)
   for y = 0, height - 1 do

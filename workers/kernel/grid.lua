@@ -19,7 +19,7 @@ local M = {}
 -- Counts of empty cells in blocks of 64, and a binary tree of sums over them: tree[LEAVES + b] is block b, tree[1]
 -- the whole. Built when first asked for, then kept.
 local COUNTING = [==[
-local rshift, LEAVES = (D.bit or D.bit32).rshift, $LEAVES
+local LEAVES = $LEAVES
 local tree, counted = nil, false
 
 local function shift_empty(c, by)
@@ -235,6 +235,7 @@ end
 local SCAN = [==[
 if r > W + H then r = W + H end
 r = floor(r)
+local seen = 0
 local list = lists[$KEY]
 if list == nil then list = make_list($KEY, y, r) end
 if list then
@@ -259,6 +260,7 @@ else
     until to < 0
   end
 end
+charge(seen / 8)
 ]==]
 
 local READ = [==[
@@ -267,6 +269,18 @@ pos = D.buffer.read_i32s(bytes, pos, places, 1, n)
 for k = 1, n do
   local y = floor(places[k] / S.width)
   cell_of[ids[k]] = y * $PITCH + places[k] - y * S.width + 1
+end
+]==]
+
+-- What is done with the list that begins with `id`. Its first place is not tested for being empty: that would be a
+-- coin's toss, and nothing of agent 0 ever counts.
+local VISIT = [==[
+$EACH
+id = next_[id]
+while id ~= 0 do
+  seen = seen + 1
+  $EACH
+  id = next_[id]
 end
 ]==]
 
@@ -325,7 +339,7 @@ function M.new(spec)
     GUARD = spec.single and 'if head[c] ~= 0 then error("the cell " .. x .. ", " .. y .. " is taken", 0) end' or "",
     WRITE = "for k = 1, n do local x, y = S.get(found[k]) found[k] = y * S.width + x end w:i32s(found, 1, n)",
     READ = READ, SCAN = SCAN, DISTANCE = "distance_to(x, y, id)",
-    VISIT = spec.single and "if id ~= 0 then $EACH end" or "while id ~= 0 do $EACH id = next_[id] end",
+    VISIT = spec.single and "$EACH" or VISIT, NEAR = "id ~= 0", NEARSIGN = "-id",
     COLUMNOFX = torus and "x % W" or "((x >= 0 and x < W) and x or W)",
     ROWOFY = torus and "(y % H)" or "((y >= 0 and y < H) and y or H)",
     WRAPDX = torus and wrapped("dx", "W") or "",

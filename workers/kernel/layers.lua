@@ -8,23 +8,12 @@ local D = ...
 local codec, exact, stencil = D.codec, D.exact, D.stencil
 local f64, read_u32 = D.buffer.f64, D.buffer.read_u32
 local charge = D.sandbox.charge
-local text, describe = D.values.text, D.values.describe
-local error, floor, setmetatable, type = error, math.floor, setmetatable, type
-local concat, huge = table.concat, math.huge
+local error, ipairs, type = error, ipairs, type
 
-local ADD, SET = 1, 2
+local ADD = D.layer_views.ADD
 local PIECE = 65536      -- cells in one column of what is written
-local FARTHEST = 2147483648
-local READ_ONLY = "use layer.NAME:set(x, y, v) or :add(x, y, v)"
 
-local M = {ADD = ADD, SET = SET}
-
-local function deny(message) error(message, 0) end
-
-local function shown(v)
-  if type(v) == "number" then return text(v) end
-  return describe(v)
-end
+local M = {}
 
 -- world: needs expression_env; deferring and defer(index, op, cell, value) for what agents write while they act.
 -- specs: see the program's `layers`. neighbors: 4, 8 or 6 (hex, odd rows half a cell to the right).
@@ -32,7 +21,6 @@ end
 function M.new(world, specs, width, height, torus, neighbors, continuous)
   local env = world.expression_env
   local cells, count = width * height, #specs
-  local whole = not torus and not continuous
   local values, spare = {}, {}
   local inits, steps, reads, diffuse_rate, decay_rate = {}, {}, {}, {}, {}
   local index_of, names = {}, {}
@@ -43,7 +31,9 @@ function M.new(world, specs, width, height, torus, neighbors, continuous)
     index_of[names[k]] = k
   end
 
-  local function where(k, part) world.expression = {name = "layers." .. names[k] .. "." .. part, line = specs[k].line} end
+  local function where(k, part)
+    world.expression = {name = "layers." .. names[k] .. "." .. part, line = specs[k].line}
+  end
 
   local function label(k, part) return "layer '" .. names[k] .. "', " .. part end
 
@@ -93,7 +83,7 @@ function M.new(world, specs, width, height, torus, neighbors, continuous)
     where(k, part)
     local r = D.compile.expression(env, world.expression.name, "", code)()
     if type(r) ~= "number" or not (r >= 0 and r <= 1) then
-      deny(label(k, part) .. " is a share from 0 to 1, not " .. shown(r))
+      error(label(k, part) .. " is a share from 0 to 1, not " .. D.layer_views.shown(r), 0)
     end
     world.expression = nil
     return r
@@ -105,7 +95,8 @@ function M.new(world, specs, width, height, torus, neighbors, continuous)
     inits[k] = stencil.pass(env, world.expression.name, spec.init, 0, torus, {})
     if spec.step ~= "" then
       where(k, "step")
-      steps[k] = stencil.pass(env, world.expression.name, spec.step, spec.uses_around and neighbors or 0, torus, spec.reads)
+      local seen = spec.uses_around and neighbors or 0
+      steps[k] = stencil.pass(env, world.expression.name, spec.step, seen, torus, spec.reads)
       reads[k] = {}
       for j, name in ipairs(spec.reads) do reads[k][j] = index_of[name] end
     end
@@ -214,217 +205,14 @@ function M.new(world, specs, width, height, torus, neighbors, continuous)
     return at
   end
 
-  -- What scripts see -----------------------------------------------------------------------------------
-
-  local function refuse_place(call, axis, v, size)
-    local allowed
-    if type(v) ~= "number" or torus then
-      allowed = whole and "a whole number" or "a finite number"
-      if torus then allowed = allowed .. " of at most 2^31 in size" end
-    elseif whole then
-      allowed = "a whole number from 0 to " .. size - 1
-    else
-      allowed = "a number from 0 to below " .. size
-    end
-    deny(call .. ": " .. axis .. " is " .. allowed .. ", not " .. shown(v))
-  end
-
-  local function wrap(call, axis, v, size)
-    if type(v) == "number" then
-      if torus and v >= -FARTHEST and v <= FARTHEST then return floor(v) % size end
-      if v >= 0 and v < size and (not whole or v % 1 == 0) then return floor(v) end
-    end
-    refuse_place(call, axis, v, size)
-  end
-
-  -- The cell at (x, y), or an error about `call`.
-  local function cell_at(x, y, call)
-    if type(x) == "number" and type(y) == "number" and x >= 0 and x < width and y >= 0 and y < height then
-      local i, j = floor(x), floor(y)
-      if i == x and j == y then return j * width + i end
-    end
-    local i = wrap(call, "x", x, width)
-    return wrap(call, "y", y, height) * width + i
-  end
-
-  local function need_number(v, call, what)
-    if type(v) ~= "number" then deny(call .. ": " .. what .. " is a number, not " .. shown(v)) end
-  end
-
-  local function need_share(r, call)
-    if type(r) ~= "number" or not (r >= 0 and r <= 1) then deny(call .. ": r is a share from 0 to 1, not " .. shown(r)) end
-  end
-
-  -- Methods of layer k; `name` is how a script writes it.
-  local function methods(k, name, environment)
-    local called = {}
-    for _, call in ipairs({"add(x, y, v)", "set(x, y, v)", "count(v)", "fill(v)", "diffuse(r)", "decay(r)", "map(f)", "around(x, y)"}) do
-      called[string.match(call, "^%w+")] = name .. ":" .. call
-    end
-    local m = {}
-    local self_ = setmetatable({}, {})
-
-    local function own(me)
-      if me ~= self_ then deny("write " .. name .. ":sum(), " .. name .. ":add(x, y, v) and so on, with a colon") end
-    end
-
-    local function put(op, x, y, v, call)
-      local cell = cell_at(x, y, call)
-      need_number(v, call, "v")
-      if world.deferring then return world.defer(k, op, cell, v) end
-      L.apply(k, op, cell, v)
-    end
-
-    function m.add(me, x, y, v)
-      if me ~= self_ then own(me) end
-      put(ADD, x, y, v, called.add)
-    end
-
-    function m.set(me, x, y, v)
-      if me ~= self_ then own(me) end
-      put(SET, x, y, v, called.set)
-    end
-
-    local function total()
-      charge(cells / 8)
-      local array, acc, add = values[k], exact.new(), exact.add
-      for c = 0, cells - 1 do add(acc, array[c]) end
-      return acc
-    end
-
-    function m.sum(me) own(me) return exact.value(total()) end
-
-    function m.mean(me) own(me) return exact.mean(total(), cells) end
-
-    -- NaN wins, as in aggregates.
-    function m.min(me)
-      own(me)
-      charge(cells / 8)
-      local array, best = values[k], huge
-      for c = 0, cells - 1 do
-        local v = array[c]
-        if v < best or v ~= v then
-          best = v
-          if v ~= v then break end
-        end
-      end
-      return best
-    end
-
-    function m.max(me)
-      own(me)
-      charge(cells / 8)
-      local array, best = values[k], -huge
-      for c = 0, cells - 1 do
-        local v = array[c]
-        if v > best or v ~= v then
-          best = v
-          if v ~= v then break end
-        end
-      end
-      return best
-    end
-
-    function m.count(me, v)
-      own(me)
-      need_number(v, called.count, "v")
-      charge(cells / 8)
-      local array, found = values[k], 0
-      for c = 0, cells - 1 do
-        if array[c] == v then found = found + 1 end
-      end
-      return found
-    end
-
-    if environment then
-      -- While agents act, the environment's functions are called as queries.
-      local function writing(me, call)
-        own(me)
-        if world.deferring then deny(call .. " changes a layer; a query that agents call only reads") end
-      end
-
-      function m.fill(me, v)
-        writing(me, called.fill)
-        need_number(v, called.fill, "v")
-        charge(cells / 8)
-        local array = values[k]
-        for c = 0, cells - 1 do array[c] = v end
-      end
-
-      function m.diffuse(me, r)
-        writing(me, called.diffuse)
-        need_share(r, called.diffuse)
-        diffuse(k, r)
-      end
-
-      function m.decay(me, r)
-        writing(me, called.decay)
-        need_share(r, called.decay)
-        decay(k, r)
-      end
-
-      -- f may itself change layers, this one too: values[k] is looked up anew for every cell.
-      function m.map(me, f)
-        writing(me, called.map)
-        if type(f) ~= "function" then deny(called.map .. ": f is a function(v, x, y), not " .. shown(f)) end
-        local made, c = take(), 0
-        for y = 0, height - 1 do
-          charge(width / 8)
-          for x = 0, width - 1 do
-            local v = f(values[k][c], x, y)
-            if type(v) ~= "number" then
-              deny(called.map .. ": f gives " .. shown(v) .. " for cell (" .. x .. ", " .. y .. "), where a number is needed")
-            end
-            made[c] = v
-            c = c + 1
-          end
-        end
-        replace(k, made)
-      end
-
-      function m.around(me, x, y)
-        own(me)
-        local cell = cell_at(x, y, called.around)
-        local array = values[k]
-        local i = cell % width
-        local function at(a, b)
-          if torus then a, b = a % width, b % height elseif outside(a, b) then return 0 end
-          return array[b * width + a]
-        end
-        return stencil.around(at, i, (cell - i) / width, neighbors)
-      end
-    end
-    return m, self_
-  end
-
-  local function view(k, environment)
-    local name = "layer." .. names[k]
-    local m, self_ = methods(k, name, environment)
-    local call = name .. "(x, y)"
-    local meta = getmetatable(self_)
-    meta.__index, meta.__of = m, m
-    meta.__call = function(_, x, y) return values[k][cell_at(x, y, call)] end
-    meta.__newindex = function(_, field) deny(name .. "." .. text(field) .. " cannot be assigned: " .. READ_ONLY) end
-    local known = environment and "add, set, sum, mean, min, max, count, fill, diffuse, decay, map, around"
-      or "add, set, sum, mean, min, max, count (environment.lua also fill, diffuse, decay, map, around)"
-    setmetatable(m, {__index = function(_, field)
-      deny(name .. " has no '" .. text(field) .. "': read it with " .. call .. ", or call one of " .. known)
-    end})
-    return self_
-  end
-
   -- The table `layer` of scripts; with `environment`, that of environment.lua.
   function L.api(environment)
-    local content = {}
-    for k = 1, count do content[names[k]] = view(k, environment) end
-    setmetatable(content, {__index = function(_, name)
-      deny("there is no layer " .. text(name) .. ": layers are " .. concat(names, ", "))
-    end})
-    return setmetatable({}, {
-      __index = content,
-      __of = content,
-      __newindex = function(_, name) deny("layer." .. text(name) .. " cannot be assigned: " .. READ_ONLY) end,
-    })
+    return D.layer_views.new({
+      world = world, names = names, values = values, width = width, height = height, torus = torus,
+      neighbors = neighbors, whole = not torus and not continuous,
+      apply = L.apply, take = take, replace = replace,
+      diffuse = diffuse, decay = decay,
+    }, environment)
   end
 
   return L

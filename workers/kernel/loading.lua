@@ -38,14 +38,14 @@ local function load_types(world)
 end
 
 local function compile_fields(world)
-  world.fields, world.places = {}, {}
+  world.fillers, world.places = {}, {}
   for k, t in ipairs(world.program.types) do
     local list = {}
     for j, f in ipairs(t.state or {}) do
       local value = D.compile.expression(world.expression_env, f.field, "i", f.code)
       list[j] = {name = f.field, line = f.line, value = value}
     end
-    world.fields[k] = list
+    world.fillers[k] = D.population.filler(world, list)
     local axes = {}
     for j, f in ipairs(t.place_at or {}) do axes[j] = D.compile.expression(world.expression_env, f.field, "i", f.code) end
     world.places[k] = axes

@@ -288,7 +288,7 @@ function M.new(world)
   function W.remove(id)
     if W.space and W.space.placed(id) then W.space.take(id) end
     if W.network then W.network.drop(id) end
-    world.changes.hide(id)
+    if world.changes.publishes then world.changes.hide(id) end
   end
 
   -- The place of a newborn: asked for, or its parent's. `x, y, z` is where the parent stood.

@@ -5,14 +5,14 @@
 local D = ...
 local i32 = D.buffer.i32
 local floor = math.floor
-local error, setmetatable = error, setmetatable
+local error, next, setmetatable = error, next, setmetatable
 
 local M = {}
 
 -- types: names in file order. counts: initial agents per type. placement: worker of each shard
 -- (1-based list of 0-based workers). on_change() is called after arrays were replaced.
 function M.new(types, counts, shard_size, placement, me, on_change)
-  local R = {selves = {}, last_id = 0, shard_size = shard_size, placement = placement,
+  local R = {selves = {}, lists = {}, last_id = 0, shard_size = shard_size, placement = placement,
     mixed = false,      -- someone was born since creation: workers' ids are no longer in agent order
     thinned = false}    -- someone died
   local count_of_types = #types
@@ -30,7 +30,7 @@ function M.new(types, counts, shard_size, placement, me, on_change)
   R.host_of = host_of
 
   local function publish()
-    R.lists = {}
+    if next(R.lists) ~= nil then R.lists = {} end
     R.where, R.type_of, R.ids, R.base, R.count, R.alive, R.born = where, type_of, ids, base, count, alive, born
     on_change(where, type_of, R.last_id, selves, ids)
   end
@@ -129,13 +129,11 @@ function M.new(types, counts, shard_size, placement, me, on_change)
         for j = 1, count[k] do
           local self = selves[from + j]
           if self then
+            local one, to = ids[from + j], from + kept + 1
+            selves[to] = self
+            ids[to] = one
+            where[one] = to
             kept = kept + 1
-            if kept ~= j then
-              local one = ids[from + j]
-              selves[from + kept] = self
-              ids[from + kept] = one
-              where[one] = from + kept
-            end
           end
         end
         for j = kept + 1, count[k] do selves[from + j] = false end
@@ -149,6 +147,23 @@ function M.new(types, counts, shard_size, placement, me, on_change)
   function R.remove(list)
     for j = 1, #list do R.kill(list[j]) end
     if #list > 0 then R.compact(); publish() end
+  end
+
+  local function add_member(m, new)
+    if not m.dirty then
+      local need = m.n + 1
+      if need > (m.room or 0) then
+        m.room = floor(need * 1.5) + 8
+        local bigger = i32(m.room)
+        for q = 1, m.n do bigger[q] = m.ids[q] end
+        m.ids = bigger
+      end
+      m.ids[need] = new
+      m.n = need
+    else
+      m.late = m.late or {}
+      m.late[#m.late + 1] = new
+    end
   end
 
   -- Gives ids to newborns, in order: kinds[j] is the type of the j-th. Extends the placement by
@@ -176,21 +191,7 @@ function M.new(types, counts, shard_size, placement, me, on_change)
     make_room(more)
     for j = 1, #kinds do
       local k, new = kinds[j], given[j]
-      local m = members[k]
-      if not m.dirty then
-        local need = m.n + 1
-        if need > (m.room or 0) then
-          m.room = floor(need * 1.5) + 8
-          local bigger = i32(m.room)
-          for q = 1, m.n do bigger[q] = m.ids[q] end
-          m.ids = bigger
-        end
-        m.ids[need] = new
-        m.n = need
-      else
-        m.late = m.late or {}
-        m.late[#m.late + 1] = new
-      end
+      add_member(members[k], new)
       if host_of(new) == me then
         local at = base[k] + count[k] + 1
         count[k] = count[k] + 1
@@ -203,6 +204,25 @@ function M.new(types, counts, shard_size, placement, me, on_change)
     if #kinds > 0 then R.mixed = true end
     publish()
     return given, index
+  end
+
+  -- A newborn on the only worker there is -> its id, its index within its type, its slot.
+  function R.add_one(k)
+    local new = R.last_id + 1
+    if new > id_room then room_for_ids(new) end
+    if new > #placement * shard_size then placement[#placement + 1] = me end
+    born[k], alive[k] = born[k] + 1, alive[k] + 1
+    type_of[new] = k
+    if count[k] >= room[k] then make_room({[k] = 1}) end
+    add_member(members[k], new)
+    local at = base[k] + count[k] + 1
+    count[k] = count[k] + 1
+    where[new] = at
+    ids[at] = new
+    selves[at] = false
+    R.last_id, R.mixed = new, true
+    publish()
+    return new, born[k], at
   end
 
   -- Living ids of type k, ascending: an array from 1 and its length.

@@ -18,12 +18,15 @@ function M.new(world, regime)
   local Sq = {}
   local P, R, rng, crumb, Q = world.plan, world.roster, world.rng, world.crumb, world.rt.Q
   local mail, later, limits = world.mail, world.later, D.api.LIMITS
-  local by_type = world.program.by_type
+  local types, by_type = world.program.types, world.program.by_type
   local room, drawn, drawn_at = 0, nil, nil
   local queue, queue_room = nil, -1
   local asking, asked = {}, D.asked
   local seq, handled, born, killed = 0, 0, 0, 0
   local about_sent, about_seq = nil, nil
+
+  -- Between ticks mail waits in the calendar alone; who looks at it there opens no tick.
+  mail.open = P.swap
 
   local function follow_ids()
     if R.last_id > room then
@@ -52,6 +55,7 @@ function M.new(world, regime)
     if count > 0 then drawn[id] = count; drawn_at[id] = world.tick end
     if self.id ~= id or self.type ~= name then world.inner.locked(self, id) end
     if P.is_gone() then
+      world.removals[#world.removals] = nil
       kill(id)
     elseif world.changes.publishes then
       world.changes.show(id, self)
@@ -60,29 +64,26 @@ function M.new(world, regime)
 
   -- Makes the agents that were asked for, and those that their init asks for.
   local function make_newborns()
-    while #world.spawns > 0 do
-      local spawns, kinds = world.spawns, {}
-      world.spawns = {}
-      for j = 1, #spawns do kinds[j] = spawns[j][2] end
-      born = born + #spawns
+    local spawns, j = world.spawns, 1
+    while j <= #spawns do
+      local s = spawns[j]
+      local k = s[2]
+      local id, index, slot = R.add_one(k)
+      if id > room then follow_ids() end
+      world.replica.follow_roster()
+      world.replica.settle(id, s[1], s)
+      D.population.create(world, k, id, slot, index, s[1], s[3])
+      finish(id, R.selves[R.where[id]], types[k].name)
+      born = born + 1
       if born > limits.spawns * 100 then
         world.limit_hit = "more than " .. limits.spawns * 100 .. " agents were spawned in one tick: does every init spawn?"
         error(world.limit_hit, 0)
       end
-      local shards = {}
-      for j = 1, D.population.new_shards(world, #spawns) do shards[j] = 0 end
-      local given, index = R.add(kinds, shards)
-      world.replica.follow_roster()
-      follow_ids()
-      for j, id in ipairs(given) do
-        local s = spawns[j]
-        world.replica.settle(id, s[1], s)
-        D.population.create(world, s[2], id, R.where[id], index[j], s[1], s[3])
-        finish(id, R.selves[R.where[id]], world.program.types[s[2]].name)
-        world.removals = {}
-      end
-      world.context = "step"
+      spawns[j] = false
+      j = j + 1
     end
+    for at = j - 1, 1, -1 do spawns[at] = nil end
+    world.context = "step"
   end
 
   local function next_seq()
@@ -96,7 +97,7 @@ function M.new(world, regime)
     P.set_handling(e)
     world.dispatch[k][shape](self, pos, from)
     P.set_handling(0)
-    finish(to, self, world.program.types[k].name)
+    finish(to, self, types[k].name)
     mail.delivered = mail.delivered + 1
     if #world.spawns > 0 then make_newborns() end
   end
@@ -167,16 +168,18 @@ function M.new(world, regime)
     for j = #later, 1, -1 do later[j] = nil end
   end
 
+  -- Adds the environment's newborns to those that are made when this turn or handler ends.
+  local function take_environment_spawns()
+    local E = world.environment
+    for j = 1, #E.spawns do world.spawns[#world.spawns + 1] = E.spawns[j] end
+    E.spawns = {}
+    E.refresh()
+  end
+
   -- What the environment asked for is done at once, too.
   function Sq.settle_environment()
-    local E = world.environment
-    if #E.spawns > 0 then
-      local spawns = E.spawns
-      E.spawns = {}
-      for _, s in ipairs(spawns) do world.spawns[#world.spawns + 1] = s end
-      make_newborns()
-    end
-    E.refresh()
+    take_environment_spawns()
+    make_newborns()
   end
 
   -- A message of the environment, for the flush that is under way or comes next.
@@ -234,7 +237,7 @@ function M.new(world, regime)
         world.handlers[k][kind](self, one.body, one.from)
         about_sent = nil
         world.context = "step"
-        finish(one.to, self, world.program.types[k].name)
+        finish(one.to, self, types[k].name)
         mail.delivered = mail.delivered + 1
         make_newborns()
         flush()
@@ -268,7 +271,7 @@ function M.new(world, regime)
 
   local function make_queue()
     local total = 0
-    for k = 1, #world.program.types do total = total + R.count[k] end
+    for k = 1, #types do total = total + R.count[k] end
     if total > queue_room then queue_room = floor(total * 1.5) + 64; queue = i32(queue_room) end
     rng.arm(ACTIVATION)
     local n = 0
@@ -280,7 +283,7 @@ function M.new(world, regime)
       end
       return n
     end
-    for k = 1, #world.program.types do n = put_type(k, n) end
+    for k = 1, #types do n = put_type(k, n) end
     if regime == "random" then
       shuffle(1, n)
     elseif regime == "uniform" then
@@ -298,7 +301,7 @@ function M.new(world, regime)
     world.removals = {}
     world.context = "step"
     open_tick(tick)
-    local steps, types = world.steps, world.program.types
+    local steps = world.steps
     local n = make_queue()
     for j = 1, n do
       local id = queue[j]
@@ -328,7 +331,6 @@ function M.new(world, regime)
       world.replica.step_layers()
       flush()
     end
-    world.removals = {}
     R.compact()
     return born, killed
   end
@@ -336,6 +338,7 @@ function M.new(world, regime)
   -- What every init of tick 0 did: those who left go, newborns come, and mail is due in tick 1.
   function Sq.close_creation()
     for _, id in ipairs(world.removals) do kill(id) end
+    world.removals = {}
     if world.changes.publishes then world.changes.publish(true) end
     if world.environment then Sq.settle_environment() end
     make_newborns()
@@ -367,7 +370,7 @@ function M.new(world, regime)
       asked.depth = asked.depth + 1
       local answer = world.environment.handle(me, k, copy)
       asked.depth = asked.depth - 1
-      world.environment.refresh()
+      take_environment_spawns()
       return (D.codec.copy(answer, "answer"))
     end
     if id == me then deny("ask: agent " .. me .. " asks itself; call the function directly") end
@@ -379,6 +382,7 @@ function M.new(world, regime)
     if slot <= 0 then deny("ask: agent " .. id .. " is gone; alive(id) tells before") end
     if not world.takers[k][type_index] then inner.unhandled(id, k) end
     local self = R.selves[slot]
+    if not self then deny("ask: the init of agent " .. id .. " has not run yet; ask in a later tick, or send a message") end
     local stream, count = rng.save()
     local left, context = Q.n, world.context
     local start, gone, handling = P.suspend()
@@ -387,7 +391,7 @@ function M.new(world, regime)
     begin(id)
     world.context = "on." .. kind
     local answer = D.codec.copy(world.handlers[type_index][kind](self, copy, me), "answer")
-    finish(id, self, world.program.types[type_index].name)
+    finish(id, self, types[type_index].name)
     asking[me], asked.depth = nil, asked.depth - 1
     crumb[0], Q.n, world.context = me, left, context
     P.resume(start, gone, handling)

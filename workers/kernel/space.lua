@@ -34,8 +34,11 @@ local INDEX = [==[
 local D, S, new_table, head, cells = ...
 local i32, f64, charge = D.buffer.i32, D.buffer.f64, D.sandbox.charge
 local floor, abs, min, max, sqrt, huge, type, error = math.floor, math.abs, math.min, math.max, math.sqrt, math.huge, type, error
+local bit = D.bit or D.bit32
+local band, bnot, bxor, rshift = bit.band, bit.bnot, bit.bxor, bit.rshift
+local tobit = bit.tobit
 local room, last = 64, 0
-local cell_of, next_, found, type_of = i32(room), i32(room), i32(room), i32(room)
+local cell_of, next_, found, type_of = i32(room), i32(room), i32(room + 1), i32(room)
 $COLUMNS
 
 local function longer(make, array, size)
@@ -47,7 +50,7 @@ end
 function S.reserve(last_id)
   if last_id > room then
     local size = floor(last_id * 1.5) + 64
-    cell_of, next_, found = longer(i32, cell_of, size), longer(i32, next_, size), i32(size)
+    cell_of, next_, found = longer(i32, cell_of, size), longer(i32, next_, size), i32(size + 1)
     $GROW
     room = size
   end
@@ -70,10 +73,11 @@ local function leave(id, c)
     if after == 0 then $EMPTIED end
     return
   end
+  -- Here and below the first steps stand outside the loop: the JIT does not take a loop into its caller's trace.
   local after = next_[before]
-  while after ~= id do
+  if after ~= id then
     before = after
-    after = next_[before]
+    while next_[before] ~= id do before = next_[before] end
   end
   next_[before] = next_[id]
 end
@@ -87,9 +91,14 @@ local function enter(id, c)
     return
   end
   local after = next_[before]
-  while after ~= 0 and after < id do
+  if after ~= 0 and after < id then
     before = after
     after = next_[before]
+    if after ~= 0 and after < id then
+      before = after
+      while next_[before] ~= 0 and next_[before] < id do before = next_[before] end
+      after = next_[before]
+    end
   end
   next_[id] = after
   next_[before] = id
@@ -163,33 +172,57 @@ end
 
 -- Searches -------------------------------------------------------------------------------------------------------
 
-local TESTS = {
-  any = "id ~= me",
-  typed = "type_of[id] == t and id ~= me",
-  valued = "values[id] == value and id ~= me",
-  both = "type_of[id] == t and values[id] == value and id ~= me",
+-- Whether an agent counts, as a condition and, for LuaJIT, as an expression that is negative if so: the JIT has no
+-- conditional moves, and what lies in a cell is as unpredictable as a coin (a third of the time of a search). $NEAR
+-- and $NEARSIGN say that it is near enough and no empty cell. None of these numbers reaches 2^31.
+local CONDITIONS = {
+  any = "$NEAR and id ~= me",
+  typed = "$NEAR and type_of[id] == t and id ~= me",
+}
+local SIGNS = {
+  any = "band($NEARSIGN, -bxor(id, me))",
+  typed = "band($NEARSIGN, -bxor(id, me), bxor(type_of[id], t) - 1)",
 }
 
-local FIND = [==[
+local FOUND, COUNTED = "if $TEST then n = n + 1 found[n] = id end", "if $TEST then n = n + 1 end"
+if D.vm == "luajit" then
+  FOUND, COUNTED = "found[n + 1] = id n = n + rshift($SIGN, 31)", "n = n + rshift($SIGN, 31)"
+end
+local NEARER = "if $TEST then local d = $DISTANCE if d < best then best, who = d, id end end"
+
+local SEARCHES = [==[
 local function find_$NAME(x, y, z, r, me, t)
+  local head, next_, found, type_of = head, next_, found, type_of
+  $LOCALS
   local n = 0
-  $SCAN
+  $FINDING
   return listed(n)
 end
-]==]
 
-local COUNT = [==[
-local function count_$NAME(x, y, z, r, me, t, values, value)
+local function count_$NAME(x, y, z, r, me, t)
+  local head, next_, found, type_of = head, next_, found, type_of
+  $LOCALS
   local n = 0
-  $SCAN
+  $COUNTINGALL
   return n
 end
-]==]
 
-local NEAREST = [==[
+local function count_$NAMEwith(x, y, z, r, me, t, values, value)
+  local head, next_, found, type_of = head, next_, found, type_of
+  $LOCALS
+  local n, alike = 0, 0
+  $FINDING
+  for k = 1, n do
+    if values[found[k]] == value then alike = alike + 1 end
+  end
+  return alike
+end
+
 local function nearest_$NAME(x, y, z, r, me, t)
+  local head, next_, found, type_of = head, next_, found, type_of
+  $LOCALS
   local best, who = huge, nil
-  $SCAN
+  $SEEKING
   return who
 end
 ]==]
@@ -206,8 +239,8 @@ function S.count(x, y, z, r, me, t, values, value)
     if t == 0 then return count_any(x, y, z, r, me, t) end
     return count_typed(x, y, z, r, me, t)
   end
-  if t == 0 then return count_valued(x, y, z, r, me, t, values, value) end
-  return count_both(x, y, z, r, me, t, values, value)
+  if t == 0 then return count_anywith(x, y, z, r, me, t, values, value) end
+  return count_typedwith(x, y, z, r, me, t, values, value)
 end
 
 function S.nearest(x, y, z, r, me, t)
@@ -223,21 +256,17 @@ function S.nearest(x, y, z, r, me, t)
 end
 ]==]
 
--- The searches of one space. parts.SCAN is code that walks the cells in order and runs $EACH for every agent id in
--- reach; parts.DISTANCE is an expression for how far that one is.
+-- The searches of one space. parts.SCAN is code that walks the cells in order and runs $EACH for every id there.
 local function searches(parts)
   local out = {}
-  local function add(text, name, each)
-    local values = { NAME = name, EACH = each, TEST = TESTS[name] }
-    for key, part in pairs(parts) do values[key] = part end
-    out[#out + 1] = fill(text, values)
-  end
   for _, name in ipairs({ "any", "typed" }) do
-    add(FIND, name, "if $TEST then n = n + 1 found[n] = id end")
-    add(NEAREST, name, "if $TEST then local d = $DISTANCE if d < best then best, who = d, id end end")
-  end
-  for _, name in ipairs({ "any", "typed", "valued", "both" }) do
-    add(COUNT, name, "if $TEST then n = n + 1 end")
+    local function scan(each)
+      each = (parts.MEASURE or "") .. " " .. each
+      local values = { EACH = each, TEST = CONDITIONS[name], SIGN = SIGNS[name] }
+      for key, part in pairs(parts) do values[key] = part end
+      return fill(parts.SCAN, values)
+    end
+    out[#out + 1] = fill(gsub(SEARCHES, "%$NAME", name), { LOCALS = parts.LOCALS or "", FINDING = scan(FOUND), COUNTINGALL = scan(COUNTED), SEEKING = scan(NEARER) })
   end
   out[#out + 1] = fill(DISPATCH, parts)
   return concat(out, "\n")

@@ -11,7 +11,8 @@
 -- others has no branch but the expression's own.
 
 local D = ...
-local error, format, concat, match, pcall, tostring, type = error, string.format, table.concat, string.match, pcall, tostring, type
+local error, pcall, tostring, type = error, pcall, tostring, type
+local concat, format, gsub, match = table.concat, string.format, string.gsub, string.match
 
 local M = {}
 
@@ -118,7 +119,7 @@ function M.pass(env, name, code, neighbors, torus, reads)
   end
   local shape = SHAPES[neighbors]
   local function edge(text)
-    return (string.gsub(text, "%f[%w_][NS]?[WE]%f[^%w_]", function(side)
+    return (gsub(text, "%f[%w_][NS]?[WE]%f[^%w_]", function(side)
       return torus and shape.edges[side] or "0"
     end))
   end

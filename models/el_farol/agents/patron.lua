@@ -30,9 +30,9 @@ local function mistakes(weights, past)
 end
 
 function step(self)
-  local past = {}                         -- copied once, because it is read many times
-  for week = 1, 2 * param.memory do
-    past[week] = env.history[week]
+  local history, past = env.history, {}
+  for week = 1, 2 * param.memory do       -- copied once, because it is read many times
+    past[week] = history[week]
   end
   local best, least
   for _, weights in ipairs(self.strategies) do

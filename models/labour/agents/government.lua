@@ -1,7 +1,9 @@
 -- The government: pays out all taxes, to every household the same.
+--
+-- self.transfer   cents paid to each household in this month
 
 function init(self)
-  self.cash = 0
+  self.cash, self.transfer = 0, 0
 end
 
 function on.money(self, msg)
@@ -9,9 +11,9 @@ function on.money(self, msg)
 end
 
 function step(self)
-  local cents = math.floor(self.cash / param.households)
-  if cents > 0 then
-    self.cash = self.cash - cents * param.households
-    broadcast("household", "money", {cents = cents, why = "transfer"})
+  self.transfer = math.floor(self.cash / param.households)
+  if self.transfer > 0 then
+    self.cash = self.cash - self.transfer * param.households
+    broadcast("household", "money", {cents = self.transfer, why = "transfer"})
   end
 end

@@ -8,10 +8,11 @@ function step(self)
   local way = random(8)
   move_by(X[way], Y[way])
   self.energy = self.energy - 1
-  local prey = neighbors(0, "sheep")          -- the sheep of this cell
-  if #prey > 0 then
+  local x, y = position()
+  local prey = at(x, y, "sheep")              -- the oldest sheep in this cell, if there are any
+  if prey then
     self.energy = self.energy + 13
-    send(choice(prey), "eaten")               -- it is gone before the next wolf's turn
+    send(prey, "eaten")                       -- it is gone before the next wolf's turn
   end
   if self.energy < 0 then
     remove()
