@@ -360,10 +360,10 @@ def test_published_fields_are_those_at_the_end_of_the_turns_of_the_last_closed_t
     assert found.state(1)["saw"] == (
         "100,200,nil,nil 101,201,new,nil 102,nil,nil,nil 103,nil,nil,nil "
     )
-    # the environment acts after the turns, and before removals and births
+    # the environment too reads them as of the last closed tick
     assert found.lines() == [
-        (1, 0, "101\t201\tnil"), (2, 0, "102\t202\tnil"),
-        (3, 0, "103\tnil\tnil"), (4, 0, "104\tnil\tnil"),
+        (1, 0, "100\t200\tnil"), (2, 0, "101\t201\tnew"),
+        (3, 0, "102\tnil\tnil"), (4, 0, "103\tnil\tnil"),
     ]  # fmt: skip
 
 

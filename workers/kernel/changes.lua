@@ -132,20 +132,14 @@ function M.new(world)
     C.publishes = #loops > 0
   end
 
-  -- Compares what agents publish with what is shown of them. Alone it is shown at once.
-  function C.publish(alone)
+  -- Compares what agents publish with what is shown of them; the difference is shown when the tick closes.
+  function C.publish()
     for index, one in ipairs(loops) do
       local k = one.type
       local from, to = R.base[k] + 1, R.base[k] + R.count[k]
       local ids, values, column = {}, {}, world.published[one.field]
       local n = one.run(R.selves, R.ids, from, to, column, ids, values)
-      if n > 0 then
-        if alone then
-          for j = 1, n do column[ids[j]] = values[j] end
-        else
-          C.shown[#C.shown + 1] = {index, n, ids, values}
-        end
-      end
+      if n > 0 then C.shown[#C.shown + 1] = {index, n, ids, values} end
     end
   end
 

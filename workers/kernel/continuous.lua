@@ -192,7 +192,6 @@ function M.new(spec)
   local deep = S.dims == 3
   if deep then cell = cell .. " + min(floor(z * PZ), NZ - 1) * (NX * NY)" end
   local parts = {
-    LOCALS = "local " .. axes("#s") .. " = " .. axes("#s"),
     COLUMNS = "local " .. axes("#s") .. " = " .. axes("f64(room)"),
     GROW = axes("#s = longer(f64, #s, size)", " "),
     XYZ = axes("all_#"),

@@ -64,7 +64,7 @@ function M.new(world)
   function E.post_at(due, from, k, body)
     local day = E.calendar[due]
     if not day then day = {}; E.calendar[due] = day end
-    day[#day + 1] = {from, k, body}
+    day[#day + 1] = {from, k, body, world.tick}
   end
 
   -- An agent's with delay 1 is for the close of the tick it is sent in, the environment's own for the next.
@@ -186,11 +186,25 @@ function M.new(world)
     if init then run("init", init) end
   end
 
+  -- By sent tick, then sender in agent order with the environment first; what one sent stays in its order.
+  local function in_reading_order(day)
+    local type_of, at = R.type_of, {}
+    for j, one in ipairs(day) do at[one] = j end
+    sort(day, function(a, b)
+      if a[4] ~= b[4] then return a[4] < b[4] end
+      local p, q = a[1], b[1]
+      if p == q then return at[a] < at[b] end
+      if type_of[p] ~= type_of[q] then return type_of[p] < type_of[q] end
+      return p < q
+    end)
+    return day
+  end
+
   -- The mail that waited for this tick's close, from earlier ticks.
   function E.take_due(tick)
     local day = E.calendar[tick]
     E.calendar[tick] = nil
-    for _, one in ipairs(day or {}) do
+    for _, one in ipairs(day and in_reading_order(day) or {}) do
       if world.me == 0 then world.mail.delivered = world.mail.delivered + 1 end
       E.handle(one[1], one[2], one[3])
     end
@@ -222,11 +236,12 @@ function M.new(world)
       local day = E.calendar[due]
       w:array(1 + #day)
       w:int(due)
-      for _, one in ipairs(day) do
-        w:array(3)
+      for _, one in ipairs(in_reading_order(day)) do
+        w:array(4)
         w:int(one[1])
         w:str(world.program.kinds[one[2]])
         w:value(one[3])
+        w:int(one[4])
       end
     end
     w:array(#E.spawns)
@@ -242,7 +257,7 @@ function M.new(world)
     for k, v in pairs(loaded) do state[k] = v end
     for _, day in ipairs(days) do
       local list = {}
-      for j = 2, #day do list[j - 1] = {day[j][1], world.kind_index[day[j][2]], day[j][3]} end
+      for j = 2, #day do list[j - 1] = {day[j][1], world.kind_index[day[j][2]], day[j][3], day[j][4]} end
       E.calendar[day[1]] = list
     end
     for j, s in ipairs(born) do E.spawns[j] = {0, world.type_index[s[1]], s[2], s[3], s[4], s[5]} end

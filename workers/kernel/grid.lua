@@ -52,24 +52,26 @@ end
 function S.kth_empty(k)
   if not counted then count_empty() end
   local i = 1
-  while i < LEAVES do
-    i = i * 2
-    local left = tree[i]
-    if k > left then
-      k = k - left
-      i = i + 1
-    end
-  end
+  $DESCEND
   local c = (i - LEAVES) * 64
+  local x = c % $PITCH
   repeat
-    if head[c + 1] == 0 $INSIDE then k = k - 1 end
-    c = c + 1
+    $SKIP
+    $PASS
+    c, x = c + 1, x + 1
   until k == 0
-  c = c - 1
-  local y = floor(c / $PITCH)
-  return c - y * $PITCH, y
+  return x - 1, (c - x) / $PITCH
 end
 ]==]
+
+-- One level down the tree to where the k-th empty cell is, and one cell along a row; on LuaJIT without branches, as
+-- both ways are as likely.
+local DOWN = "i = i * 2 if k > tree[i] then k = k - tree[i] i = i + 1 end "
+local PASS = "if head[c + 1] == 0 then k = k - 1 end"
+if D.vm == "luajit" then
+  DOWN = "i = i * 2 do local left = tree[i] local right = rshift(left - k, 31) k = k - band(left, -right) i = i + right end "
+  PASS = "k = k - rshift(head[c + 1] - 1, 31)"
+end
 
 local PLACES = [==[
 local W, H, PITCH = S.width, S.height, $PITCH
@@ -333,7 +335,9 @@ function M.new(spec)
     EMPTIED = "if counted then shift_empty(c, 1) end",
     CLIMB = rep("i = rshift(i, 1) tree[i] = tree[i] + by ", levels),
     LEAVES = show(leaves), PITCH = show(pitch), MARGIN = "16",
-    INSIDE = torus and "" or "and c % " .. show(pitch) .. " < S.width",
+    DESCEND = rep(DOWN, levels), PASS = PASS,
+    -- beside every row of a bounded grid lies a place that is none
+    SKIP = torus and "if x == S.width then x = 0 end" or "if x == S.width then c, x = c + 1, 0 end",
     TORUS = torus and "true" or "false",
     RANGE = torus and '"whole numbers up to 2^53, which wrap around"' or '"whole numbers from 0 to " .. size - 1',
     GUARD = spec.single and 'if head[c] ~= 0 then error("the cell " .. x .. ", " .. y .. " is taken", 0) end' or "",

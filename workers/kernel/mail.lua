@@ -114,7 +114,7 @@ function M.new(P, R, own, shared, kind_of_shape, me, workers)
   function mail.from_world_to_all(k, kind, body, due, seq, tick)
     local here = 0
     for slot = R.base[k] + 1, R.base[k] + R.count[k] do
-      if R.selves[slot] then here = here + 1 end
+      if R.where[R.ids[slot]] > 0 then here = here + 1 end
     end
     mail.sent = mail.sent + here
     put_off(due, -k, 0, seq, kind, body, tick, {R.last_id, here})

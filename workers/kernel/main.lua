@@ -101,7 +101,7 @@ local function run_one(tick)
     turns.turns(world, tick)
   end
   world.crumb[0] = 0
-  if world.changes.publishes and not world.sequential then world.changes.publish(world.workers == 1) end
+  if world.changes.publishes and not world.sequential then world.changes.publish() end
   population.check_guards(world)
   world.mail.end_turns()
   world.mail.set_bound(world.bound)

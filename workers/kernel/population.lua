@@ -93,9 +93,11 @@ local function act(world, streams)
         E.post(mail.id[j], mail.kind[j], mail.body[j], mail.delay[j])
       end
     end
-    E.step()
   end
-  W.step_layers()
+  if world.tick > 0 then
+    if E then E.step() end
+    W.step_layers()
+  end
 end
 
 -- Where the parents of newborns stand, before any of them goes.

@@ -229,7 +229,7 @@ function M.new(world)
           if kept ~= j then ids[kept], xs[kept], ys[kept], zs[kept] = ids[j], xs[j], ys[j], zs[j] end
         end
       end
-      S.put_many(ids, xs, ys, zs, kept)
+      if S.dims == 3 then S.put_many(ids, xs, ys, zs, kept) else S.put_many(ids, xs, ys, kept) end
       return
     end
     rng.arm(CONFLICTS)

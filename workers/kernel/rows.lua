@@ -7,9 +7,12 @@ local D = ...
 local i32, f64 = D.buffer.i32, D.buffer.f64
 local floor = math.floor
 
-local M = {}
+-- Makes room for a list at once; growing one by one allocates it anew at each doubling.
+local new_table = D.vm == "luajit" and require("table.new") or function() return {} end
 
 local FIRST_ROOM = 4
+
+local M = {}
 
 function M.new()
   local R = {}
@@ -47,8 +50,7 @@ function M.new()
   end
 
   local function widen(a)
-    local wanted = room[a] * 2
-    if wanted < FIRST_ROOM then wanted = FIRST_ROOM end
+    local wanted = room[a] + floor(room[a] / 2) + FIRST_ROOM
     if top + wanted > size then pack(wanted) end
     local from, at = start[a], top
     for j = 0, len[a] - 1 do to[at + j] = to[from + j] end
@@ -138,11 +140,10 @@ function M.new()
   function R.at(a, j) return to[start[a] + j] end
 
   function R.list(a)
-    local list = {}
-    if a <= ids then
-      local from = start[a] - 1
-      for j = 1, len[a] do list[j] = to[from + j] end
-    end
+    if a > ids then return {} end
+    local from, n = start[a] - 1, len[a]
+    local list = new_table(n, 0)
+    for j = 1, n do list[j] = to[from + j] end
     return list
   end
 

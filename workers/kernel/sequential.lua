@@ -339,7 +339,10 @@ function M.new(world, regime)
   function Sq.close_creation()
     for _, id in ipairs(world.removals) do kill(id) end
     world.removals = {}
-    if world.changes.publishes then world.changes.publish(true) end
+    if world.changes.publishes then
+      world.changes.publish()
+      world.changes.apply_shown(world.changes.take().shown)
+    end
     if world.environment then Sq.settle_environment() end
     make_newborns()
     P.swap()

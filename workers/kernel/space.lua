@@ -192,24 +192,18 @@ local NEARER = "if $TEST then local d = $DISTANCE if d < best then best, who = d
 
 local SEARCHES = [==[
 local function find_$NAME(x, y, z, r, me, t)
-  local head, next_, found, type_of = head, next_, found, type_of
-  $LOCALS
   local n = 0
   $FINDING
   return listed(n)
 end
 
 local function count_$NAME(x, y, z, r, me, t)
-  local head, next_, found, type_of = head, next_, found, type_of
-  $LOCALS
   local n = 0
   $COUNTINGALL
   return n
 end
 
 local function count_$NAMEwith(x, y, z, r, me, t, values, value)
-  local head, next_, found, type_of = head, next_, found, type_of
-  $LOCALS
   local n, alike = 0, 0
   $FINDING
   for k = 1, n do
@@ -219,8 +213,6 @@ local function count_$NAMEwith(x, y, z, r, me, t, values, value)
 end
 
 local function nearest_$NAME(x, y, z, r, me, t)
-  local head, next_, found, type_of = head, next_, found, type_of
-  $LOCALS
   local best, who = huge, nil
   $SEEKING
   return who
@@ -266,7 +258,7 @@ local function searches(parts)
       for key, part in pairs(parts) do values[key] = part end
       return fill(parts.SCAN, values)
     end
-    out[#out + 1] = fill(gsub(SEARCHES, "%$NAME", name), { LOCALS = parts.LOCALS or "", FINDING = scan(FOUND), COUNTINGALL = scan(COUNTED), SEEKING = scan(NEARER) })
+    out[#out + 1] = fill(gsub(SEARCHES, "%$NAME", name), { FINDING = scan(FOUND), COUNTINGALL = scan(COUNTED), SEEKING = scan(NEARER) })
   end
   out[#out + 1] = fill(DISPATCH, parts)
   return concat(out, "\n")
