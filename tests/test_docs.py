@@ -48,8 +48,9 @@ def check(
 
 
 def run(model: protocol.ModelSpec, counts: list[int], ticks: int) -> protocol.Stepped:
-    """The model on one worker in this process, from tick 0 on."""
+    """The model on one worker in this process, from tick 0 on, in its regime."""
     host = Host()
+    parameters = {p.name: p.default for p in model.parameters}
     size = max(1, -(-sum(counts) // 64))
     loaded, _ = host.handle(
         protocol.Load(
@@ -57,7 +58,8 @@ def run(model: protocol.ModelSpec, counts: list[int], ticks: int) -> protocol.St
             worker=0,
             workers=1,
             model=model,
-            parameters={p.name: p.default for p in model.parameters},
+            parameters=parameters,
+            activation=model.regime(parameters),
             seed=1,
             counts=counts,
             shard_size=size,

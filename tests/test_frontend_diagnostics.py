@@ -34,7 +34,7 @@ from frontend_env import BANK, ONE_TYPE, PING, TWO_TYPES, check, in_step, marked
         ("self.x = math.flor(1)", "math.flor", "there is no math.flor", "math.floor?"),
         ("self.x = table['getn'](self.t)", "table['getn']", "there is no table.getn", "write #t"),
         ("self.x = param.rte", "param.rte", "there is no parameter 'rte'", "param.rate?"),
-        ("self.x = env.price", "env", "env needs an environment.lua", "function init(env)"),
+        ("self.x = env.price", "env", "this model has no environment.lua", "function init(env)"),
         ("ask(1, 'ping')", "ask", "ask needs a regime", "send a message"),
         ("self.x = tick % 10", "tick", "tick is a function", "write tick()"),
         ("self.x = agents.a", "agents", "agents is a function", 'agents("type")'),

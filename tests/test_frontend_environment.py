@@ -133,7 +133,7 @@ def test_the_order_of_types_is_given_by_index() -> None:
         ("env.cost(2).x = 1", "env.cost(2).x", "agents cannot write", ""),
         ("table.insert(env.list, 1)", "table.insert(env.list, 1)", "agents cannot write", ""),
         ("env = {}", "env", "'env' is the runtime's", "rename it"),
-        ("self.x = env.price()", "env.price", "no query 'price'", "it is a field: env.price"),
+        ("self.x = env.price()", "env.price", "no query 'price'", "write env.price, without ()"),
         ("self.x = env.csot(1)", "env.csot", "no query 'csot'", "did you mean env.cost?"),
         ("self.x = env.weather()", "env.weather", "no query 'weather'", "queries: cost"),
         ("self.x = env.cost + 1", "env.cost", "is a query, and is not called", "env.cost(…)"),
@@ -142,7 +142,7 @@ def test_the_order_of_types_is_given_by_index() -> None:
         ("send('environment', 'eta')", "'eta'", "no handler for 'eta'", "did you mean 'eat'?"),
         ("send('environment', 'howl')", "'howl'", "(type 'wolf' has)", "in environment.lua"),
         ("send(0, 'howl')", "'howl'", "environment.lua has no handler", "(env, msg, from)"),
-        ("send(self.id, 'eat')", "'eat'", "(environment.lua has)", "agents/sheep.lua"),
+        ("send(self.id, 'eat')", "'eat'", "(environment.lua has)", 'send("environment", "eat"'),
         ("send('enviroment', 'eat')", "'enviroment'", "has the name", "'environment'?"),
         ("broadcast('environment', 'eat')", "'environment'", "agents of a type", "write send("),
         ("ask(1, 'howl')", "ask", "ask needs a regime", "send a message"),
@@ -186,6 +186,7 @@ def test_the_order_of_types_is_given_by_index() -> None:
         ("self.x = space.depth", "space.depth", "no space.depth", "two dimensions"),
         ("space.width = 3", "space.width", "is fixed", "model.toml"),
         ("self.x = environment.price", "environment.price", "is no global", "env.field"),
+        ("self.x = grass", "grass", "undeclared global", "layer.grass(x, y)"),
         ("move(1, 0)", "move", "there is no move", "move_by(dx, dy)"),
     ],
 )  # fmt: skip
@@ -226,15 +227,15 @@ def test_what_the_features_give_passes(body: str) -> None:
 @pytest.mark.parametrize(
     ("call", "name", "reason", "cure"),
     [
-        ("move_to(1, 2)", "move_to", "move_to needs a space", "[environment] space = {"),
+        ("move_to(1, 2)", "move_to", "move_to needs a space", "below [environment]: space = {"),
         ("self.n = #neighbors(1)", "neighbors", "neighbors needs a space", "space = {"),
-        ("self.n = space.width", "space", "space needs a space", "space = {"),
+        ("self.n = space.width", "space", "this model has no space", "space = {"),
         ("self.n = at(1, 2)", "at", 'needs a space of kind "grid"', "space = {"),
         ("self.n = #links()", "links", "links needs a network", "network = {"),
         ("self.n = #links_in()", "links_in", "needs a directed network", "directed = true"),
-        ("layer.grass:add(1, 2, 3)", "layer", "layer needs layers", "[environment.layers]"),
+        ("layer.grass:add(1, 2, 3)", "layer", "this model has no layers", "[environment.layers]"),
         ("self.x = look(1, 'a')", "look", "look needs published fields", "publish = ["),
-        ("self.x = env.price", "env", "env needs an environment.lua", "function init(env)"),
+        ("self.x = env.price", "env", "this model has no environment.lua", "function init(env)"),
         ("ask(1, 'x')", "ask", "this one is synchronous", "on.answer(…)"),
         ("self.n = #neighbours(1)", "neighbours", "unknown function", "did you mean neighbors?"),
         (
@@ -284,7 +285,7 @@ SEQUENTIAL = WORLD.replace('name = "m"', 'name = "m"\nactivation = "random"')
 @pytest.mark.parametrize(
     ("body", "text", "reason", "cure"),
     [
-        ("self.x = ask(1, 'hwol')", "'hwol'", "handles messages of kind 'hwol'", "'howl'?"),
+        ("self.x = ask(1, 'hwol')", "'hwol'", "nobody handles messages of kind 'hwol'", "'howl'?"),
         ("self.x = ask('environment', 'howl')", "'howl'", "environment.lua has no", "on.howl"),
         ("self.x = ask(self.id, 'howl')", "self.id", "an agent cannot ask itself", "call a"),
         ("self.x = ask(1)", "ask(1)", "ask is called with 1", "ask(to, kind, body)"),
@@ -356,11 +357,11 @@ def test_a_question_needs_every_regime_that_may_be_chosen(choices: str, reason: 
          "file level"),
         ("function query.a(env) end\nfunction query.a(env) end", "query.a", "already, on line 1",
          "rename"),
-        ("function query.a(env) env.n = 1 end", "env.n", "a query only reads", "in init, step"),
-        ("function query.a(env) send(1, 'eaten') end", "send(1, 'eaten')", "query only reads", ""),
-        ("function query.a(env) record('x', 1) end", "record('x', 1)", "query only reads", ""),
+        ("function query.a(env) env.n = 1 end", "env.n", "it cannot assign to", "in init, step"),
+        ("function query.a(env) send(1, 'eaten') end", "send(1, 'eaten')", "a only reads", ""),
+        ("function query.a(env) record('x', 1) end", "record('x', 1)", "cannot call record", ""),
         ("function query.a(env) layer.grass:add(1, 2, 3) end", "layer.grass:add(1, 2, 3)",
-         "layer.grass:add in query.a", ""),
+         "it cannot call layer.grass:add", ""),
         ("function query.a(env) layer.grass:fill(3) end", "layer.grass:fill(3)", "only reads", ""),
         ("function init(env) env.a = 1 end\nfunction query.a(env) end", "env.a",
          "'a' is a query (line 2) and a field", "rename"),
@@ -426,8 +427,18 @@ def test_reading_a_field_that_is_never_set_is_a_warning() -> None:
     assert (one.severity, marked(one)) == ("warning", "env.prise")
     assert one.message == "environment.lua sets no field 'prise': it is always nil"
     assert one.hint == "did you mean env.price?"
-    open_ended = ENVIRONMENT + "function step(env) for k = 1, 3 do env[k] = 1 end end\n"
-    assert found_in("self.x = env.prise", environment=open_ended) == []
+    for more in (
+        "function step(env) for k = 1, 3 do env[k] = 1 end end\n",
+        "local function put(t, k, v) t[k] = v end\nfunction step(env) put(env, 'prise', 1) end\n",
+        "function step(env) rawset(env, 'prise', 1) end\n",
+    ):
+        assert found_in("self.x = env.prise", environment=ENVIRONMENT + more) == []
+
+
+def test_an_expression_that_reads_a_field_that_is_never_set_is_refused() -> None:
+    (one,) = found_in("self.x = 1", WORLD + "[metrics]\np = 'env.prise + env.price'\n")
+    assert (one.severity, one.file, marked(one)) == ("error", "model.toml", "env.prise")
+    assert one.message == "environment.lua sets no field 'prise': it is always nil"
 
 
 @pytest.mark.parametrize(

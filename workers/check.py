@@ -13,6 +13,7 @@ from workers.expressions import ExpressionCode, compile_expression
 from workers.frontend import Program, compile_model
 from workers.heads import pack
 from workers.lua import Kernel, LuaFault
+from workers.program import queries_of
 
 _MANY: Final = 2**31 - 1
 """Ids are int32."""
@@ -158,6 +159,7 @@ def compile_query(
             model=model,
             context=context,
             kinds=program["kinds"],
+            queries=queries_of(program),
             agent_type=query.agent_type,
         )
         if compiled is None:

@@ -98,7 +98,7 @@ def _acting(file: AgentFile) -> None:
         method = file.text(callee.children[-1]) if "index" in callee.type else ""
         changes = method in LAYER_WRITES | LAYER_WHOLE and layer_of(file, callee.children[0])
         if called in _ACTING or changes:
-            _refuse(file, use.node, name, called or f"layer.{changes}:{method}")
+            _refuse(file, use.node, name, f"call {called or f'layer.{changes}:{method}'}")
     for use in file.scopes.stores:
         name = _query_around(use.function)
         root = use.node
@@ -108,7 +108,7 @@ def _acting(file: AgentFile) -> None:
         if name is None or not isinstance(variable, Variable) or variable.role != "parameter":
             continue
         if _is_query(variable.function) and variable is variable.function.parameters[0]:
-            _refuse(file, use.node, name, "an assignment")
+            _refuse(file, use.node, name, "assign to the environment")
 
 
 def _is_query(function: Function) -> bool:
@@ -125,7 +125,6 @@ def _query_around(function: Function | None) -> str | None:
 
 
 def _refuse(file: AgentFile, node: Node, query: str, what: str) -> None:
-    file.error(
-        node, "query", f"a query only reads, and {what} in {query} changes something",
-        "do it in init, step or a handler of environment.lua; an agent that wants it sends",
-    )  # fmt: skip
+    message = f"{query} only reads, as every query: it cannot {what}"
+    hint = "do it in init, step or a handler of environment.lua, to which agents send"
+    file.error(node, "query", message, hint)

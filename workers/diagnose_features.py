@@ -10,7 +10,7 @@ from workers.diagnose_layers import diagnose_layers
 from workers.diagnose_mail import type_name
 from workers.expression_world import no_query, space_member
 from workers.names import listing, nearest
-from workers.origins import origin
+from workers.origins import fields_set, origin
 from workers.scope import Use
 from workers.signatures import Signature, signature
 from workers.syntax import Node, arguments
@@ -38,7 +38,7 @@ def diagnose_features(file: AgentFile, model: ModelSpec, script: AgentFile | Non
             _arguments(file, use.node, name, known, types)
     diagnose_layers(file)
     _read_only(file)
-    fields = _fields(script) if script is not None else None
+    fields = fields_set(script) if script is not None else None
     for use in file.scopes.reads:
         if use.node.var is not None:
             continue
@@ -51,7 +51,7 @@ def diagnose_features(file: AgentFile, model: ModelSpec, script: AgentFile | Non
             if problem is not None:
                 file.error(problem.node, "unknown", problem.message, problem.hint)
         elif name == "env" and script is not None and not file.is_environment:
-            _environment(file, index, set(script.queries), fields if script.whole else None)
+            _environment(file, index, set(script.queries), fields, script.whole)
 
 
 def _arguments(file: AgentFile, call: Node, name: str, known: Signature, types: list[str]) -> None:
@@ -59,7 +59,9 @@ def _arguments(file: AgentFile, call: Node, name: str, known: Signature, types: 
     if not known.least <= len(given) <= known.most:
         return
     if 0 <= known.type_at < len(given):
-        type_name(file, given[known.type_at], known.form, types, known.any_type)
+        wanted = given[known.type_at]
+        if not type_name(file, wanted, known.form, types, known.any_type):
+            return
     if name == "count_near" and len(given) == 3:
         message = "count_near compares a field with a value, and the value is missing"
         file.error(call, "call", message, f"write {known.form}")
@@ -95,25 +97,6 @@ def _radius(file: AgentFile, node: Node, form: str) -> None:
 # --- the environment, read by agents --------------------------------------------------------------
 
 
-def _fields(script: AgentFile) -> set[str] | None:
-    """Fields that environment.lua sets somewhere; None where that cannot be known."""
-    known: set[str] = set()
-    for use in script.scopes.stores:
-        target = use.node
-        if target.type != "bracket_index_expression":
-            known.add(script.text(target.children[-1]))
-            continue
-        key = literal(script.tree, target.get("field"))
-        if key is None and script.text(target.children[0]) == "env":
-            return None
-        known |= {key} if key is not None else set()
-    for node in script.tree.nodes:
-        name = node.get("name") if node.type == "field" else None
-        if name is not None:
-            known.add(script.text(name))
-    return known
-
-
 def _environment(file: AgentFile, index: Node, queries: set[str], fields: set[str] | None) -> None:
     if index.type == "bracket_index_expression":
         return
@@ -123,10 +106,10 @@ def _environment(file: AgentFile, index: Node, queries: set[str], fields: set[st
         file.error(index, "query", "a query is called with a dot", f"write env.{name}(…)")
         return
     called = parent is not None and parent.type == "function_call" and parent.children[0] is index
-    if called and name not in queries and fields is not None:
+    if called and name not in queries and whole:
         message, hint = no_query(name, queries)
-        if name in fields:
-            hint = f"it is a field: env.{name}. {hint}"
+        if name in (fields or ()):
+            hint = f"it is a field: write env.{name}, without ()"
         file.error(index, "query", message, hint)
     elif not called and name in queries:
         used = parent is not None and (
@@ -136,8 +119,6 @@ def _environment(file: AgentFile, index: Node, queries: set[str], fields: set[st
             message = f"env.{name} is a query, and is not called here"
             file.error(index, "query", message, f"write env.{name}(…)")
     elif not called and fields is not None and name not in fields and not _is_stored(file, index):
-        like = nearest(name, fields | queries)
-        hint = f"did you mean env.{like}{'(…)' if like in queries else ''}?" if like else ""
         message = f"environment.lua sets no field '{name}': it is always nil"
         file.warning(index, "field", message, hint or f"set env.{name} in function init(env) there")
 

@@ -65,17 +65,17 @@ def _sent(file: AgentFile, sent: Sent, cast: _Cast) -> None:
     elif recipient is not None:
         has = has or (" (environment.lua has)" if sent.kind in cast.kinds_of(ENVIRONMENT) else "")
         message = f"type '{recipient}' has no handler for '{sent.kind}'{has}"
+    elif cast.script is not None:
+        message = f"nobody handles messages of kind '{sent.kind}'"
     else:
         message = f"no agent type handles messages of kind '{sent.kind}'"
     write = f"write function on.{sent.kind}({me}, msg, from) in {where}"
     if not sent.kind.isidentifier():
         write = f'write on["{sent.kind}"] = function({me}, msg, from) … end in {where}'
-    file.error(
-        sent.kind_node,
-        "unhandled",
-        message,
-        f"did you mean '{like}'? Or {write}" if like else write,
-    )
+    hint = f"did you mean '{like}'? Or {write}" if like else write
+    if recipient not in (None, ENVIRONMENT) and sent.kind in cast.kinds_of(ENVIRONMENT):
+        hint = f'write send("environment", "{sent.kind}", …); or {write}'
+    file.error(sent.kind_node, "unhandled", message, hint)
 
 
 def _recipient(file: AgentFile, sent: Sent, cast: _Cast) -> tuple[bool, str | None]:

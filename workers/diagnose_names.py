@@ -89,6 +89,8 @@ def _why_undeclared(
     missing = why_missing(name, file.role, file.features)
     if missing is not None:
         return "feature", *missing
+    if name in file.features.layers:
+        return "undeclared", undeclared, f"a layer is read with layer.{name}(x, y)"
     if name in FOREIGN_GLOBALS:
         message, hint = FOREIGN_GLOBALS[name]
         return "undeclared", message, hint.replace("(self, msg, from)", file.role.handler)
@@ -192,6 +194,8 @@ def _redefined(file: AgentFile) -> None:
             hint = f"the function the runtime calls is {hook}({file.role.me})"
         else:
             hint = f"rename it, or make it local: local my_{name} = …"
+        if name == "env" and not file.is_environment:
+            hint += '; the environment is changed by send("environment", kind, body)'
         file.error(
             use.node, "redefined", f"'{name}' is the runtime's and cannot be redefined", hint
         )

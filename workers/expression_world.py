@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from workers.expression_rules import Rules
 from workers.features import Features
-from workers.missing import needs
+from workers.missing import lack_of
 from workers.names import LAYER_METHODS, LAYER_READS, listing, nearest
 from workers.syntax import Node, Tree, arguments
 
@@ -21,22 +21,26 @@ class Problem(NamedTuple):
 
 
 def world_problem(
-    tree: Tree, node: Node, rules: Rules, features: Features, queries: Iterable[str] | None
+    tree: Tree,
+    node: Node,
+    rules: Rules,
+    features: Features,
+    queries: frozenset[str] | None,
+    fields: frozenset[str] | None,
 ) -> Problem | None:
     """What is wrong with the ``env``, ``layer`` or ``space`` at ``node``, if anything.
 
-    ``queries`` are those of environment.lua; None: not known.
+    ``queries`` and ``fields`` are those of environment.lua; None: not known.
     """
     name = tree.slice(node)
-    feature = {"env": "script", "layer": "layers", "space": "space"}[name]
     index = node.parent
     if index is None or index.children[0] is not node or not index.type.endswith("_expression"):
         index = None
     if name not in rules.world:
         return Problem(node, *_not_here(tree, name, rules, index, features))
-    if not getattr(features, feature):
-        what, cure = needs(feature, features)
-        return Problem(node, f"{name} needs {what}", cure)
+    lack = lack_of(name, features)
+    if lack is not None:
+        return Problem(node, *lack)
     if index is None or "index" not in index.type:
         forms = {
             "env": "env.field, or env.name(...) for a query",
@@ -45,7 +49,7 @@ def world_problem(
         }
         return Problem(node, f"{name} is a table, not a value", f"write {forms[name]}")
     if name == "env":
-        return _environment(tree, index, queries)
+        return _environment(tree, index, queries, fields)
     return _layer(tree, index, features) if name == "layer" else space_member(tree, index, features)
 
 
@@ -58,37 +62,54 @@ def _not_here(
             return "a layer's step reads other layers at its own cell", f"write {member}"
         message = f"a layer's step does not see {name}"
         return message, "use a parameter; or write function step(env) of environment.lua instead"
-    if "i" in rules.names or "x" in rules.names:
+    if rules.world:
         return f"{name} cannot be read here", "use parameters, or set the field in init(self)"
-    return f"{name} cannot be read here: this is evaluated first of all", "use parameters"
+    message = f"{name} cannot be read here: this is evaluated before there is a world"
+    if "i" in rules.names:
+        return message, "use parameters and i, or call move_to in init(self)"
+    return message, "use parameters, x, y and random()" if "x" in rules.names else "use parameters"
 
 
-def _environment(tree: Tree, index: Node, queries: Iterable[str] | None) -> Problem | None:
+def _environment(
+    tree: Tree, index: Node, queries: frozenset[str] | None, fields: frozenset[str] | None
+) -> Problem | None:
     if index.type == "bracket_index_expression":
         return None
     name = tree.slice(index.children[-1])
     if index.type == "method_index_expression":
         return Problem(index, "a query is called with a dot", f"write env.{name}(...)")
-    if queries is None:
-        return None
+    queries_known = queries is not None
+    queries = queries or frozenset()
     called = index.parent is not None and index.parent.children[0] is index
     called = called and index.parent is not None and index.parent.type == "function_call"
-    known = sorted(queries)
-    if called and name not in known:
-        return Problem(index, *no_query(name, known))
-    if not called and name in known:
+    if called and queries_known and name not in queries:
+        return Problem(index, *no_query(name, queries))
+    if not called and name in queries:
         message = f"{name} is a query of environment.lua and must be called"
         return Problem(index, message, f"write env.{name}(...)")
+    if not called and fields is not None and name not in fields:
+        return Problem(index, *no_field(name, fields | queries))
     return None
+
+
+def no_field(name: str, known: Iterable[str]) -> tuple[str, str]:
+    """Why ``env.name`` is nil. ``known``: fields and queries of environment.lua."""
+    like = nearest(name, known)
+    return (
+        f"environment.lua sets no field '{name}': it is always nil",
+        f"did you mean env.{like}?" if like else f"set env.{name} in function init(env) there",
+    )
 
 
 def no_query(name: str, queries: Iterable[str]) -> tuple[str, str]:
     """Why ``env.name(...)`` cannot be called."""
     like = nearest(name, queries)
-    hint = f"did you mean env.{like}? " if like else f"queries: {listing(queries)}; "
+    write = f"function query.{name}(env, ...) in environment.lua"
     return (
         f"environment.lua has no query '{name}'",
-        f"{hint}A query is written function query.{name}(env, ...) there",
+        f"did you mean env.{like}? Or write {write}"
+        if like
+        else f"queries: {listing(queries)}; another is written {write}",
     )
 
 

@@ -59,6 +59,7 @@ class _Compiler:
         kinds: frozenset[str] | None,
         records: frozenset[str],
         queries: frozenset[str] | None,
+        fields: frozenset[str] | None,
         agent_type: str,
         layer: str,
         findings: Findings,
@@ -72,7 +73,7 @@ class _Compiler:
         self.features = features_of(model)
         self.cells = frozenset(self.features.layers if self.rules.cells else ())
         self.reader = AggregateReader(self, self.types, kinds, agent_type)
-        self.queries = queries
+        self.queries, self.fields = queries, fields
         self.agent_type = agent_type
         self.layer = layer
         self.findings = findings
@@ -208,7 +209,9 @@ class _Compiler:
                 f"{own}for the metric, write its expression here",
             )
         elif name in WORLD:
-            problem = world_problem(self.tree, node, rules, self.features, self.queries)
+            problem = world_problem(
+                self.tree, node, rules, self.features, self.queries, self.fields
+            )
             if problem is not None:
                 self.node(*problem)
         elif name in ONLY:
@@ -232,6 +235,9 @@ class _Compiler:
         like = nearest(name, known)
         if name in self.types:
             hint = f"an agent type stands only in an aggregate: count({name})"
+        elif name in self.features.layers:
+            read = f"a layer is read with layer.{name}:sum() or layer.{name}(x, y)"
+            hint = read if "layer" in rules.world else "this expression sees no layers"
         elif like:
             hint = f"did you mean {like}?"
         elif self.context == "state":
@@ -331,6 +337,7 @@ def compile_expression(
     kinds: Iterable[str] | None = None,
     records: Iterable[str] = (),
     queries: Iterable[str] | None = None,
+    fields: Iterable[str] | None = None,
     agent_type: str = "",
     layer: str = "",
     line: int = 0,
@@ -339,9 +346,9 @@ def compile_expression(
     """Compile one expression.
 
     ``context`` is a key of ``CONTEXTS``. ``kinds`` are the model's message kinds (None: not
-    checked), ``records`` the names that scripts record, ``queries`` those of environment.lua (None:
-    not checked). ``agent_type`` is the type a query speaks of; its aggregates may leave the type
-    out. ``layer`` is the layer whose step it is. ``line`` is the expression's line in model.toml; 0
+    checked), ``records`` the names that scripts record, ``queries`` and ``fields`` those of
+    environment.lua (None: not checked). ``agent_type`` is the type a query speaks of; its
+    aggregates may leave the type out. ``layer`` is the layer whose step it is. ``line`` is the expression's line in model.toml; 0
     for an expression from elsewhere.
     """
     if line:
@@ -357,6 +364,7 @@ def compile_expression(
         None if kinds is None else frozenset(kinds),
         frozenset(records),
         None if queries is None else frozenset(queries),
+        None if fields is None else frozenset(fields),
         agent_type,
         layer,
         findings,

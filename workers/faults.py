@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from runtime.protocol import Fault, Load, ModelSpec
+from runtime.protocol import ENVIRONMENT, Fault, Load, ModelSpec
 
 _BYTES_OF_ID: Final = 8
 """What every worker keeps of every agent."""
@@ -16,8 +16,8 @@ _BYTES_OF_AGENT: Final = 64
 _HINTS: Final = {
     "fuel": "look for a loop that never ends; if the work is real, spread it over ticks or "
     "raise fuel at the top of model.toml",
-    "memory": "let agents keep less, or run fewer agents; the limit is memory_mb at the top of "
-    "model.toml",
+    "memory": "let agents keep less, run fewer agents, or make the space smaller; the limit is "
+    "memory_mb at the top of model.toml",
     "internal": "this is a bug of the runtime, not of the model: please report it with the model",
     "limit": "spread the work over ticks or over agents; docs/lua-api.md lists the limits",
     "invariant": "query the agents at this tick, and look for what creates or loses the quantity; "
@@ -139,6 +139,11 @@ def _excerpt(model: ModelSpec, file: str | None, line: int | None) -> str | None
 
 
 def _hint(fault: Fault) -> str | None:
+    if fault.kind == "fuel" and fault.agent_type == ENVIRONMENT:
+        return (
+            "look for a loop that never ends; if the work is real, use the layers' whole-layer "
+            "operations, or raise fuel in [environment] of model.toml"
+        )
     if fault.kind in _HINTS:
         return _HINTS[fault.kind]
     for fragment, hint in _TEXT_HINTS:

@@ -21,6 +21,7 @@ from workers.diagnose_usage import diagnose_usage
 from workers.expressions import ExpressionCode, compile_expression
 from workers.features import features_of
 from workers.findings import Findings
+from workers.origins import fields_set
 from workers.program import (
     EnvironmentCode,
     ExpressionEntry,
@@ -65,9 +66,8 @@ def compile_model(
     diagnose_model(model, files, script, toml)
     kinds = sorted({kind for file in scripts for kind in file.kinds}, key=str.encode)
     records = sorted({one.name for file in scripts for one in file.records if one.name is not None})
-    queries = sorted(script.queries, key=str.encode) if script is not None else []
     names = [agent.name for agent in model.types]
-    compiler = _Expressions(model, kinds, records, queries, compile_text)
+    compiler = _Expressions(model, kinds, records, script, compile_text)
     types = [_type(agent, file, compiler) for agent, file in zip(model.types, files, strict=True)]
     roles = [(spec, "metric") for spec in model.metrics]
     roles += [(spec, "invariant") for spec in model.invariants]
@@ -114,13 +114,14 @@ class _Expressions:
         model: ModelSpec,
         kinds: list[str],
         records: list[str],
-        queries: list[str],
+        script: AgentFile | None,
         compile_text: CompileText | None,
     ) -> None:
         self._model = model
         self._kinds = kinds
         self._records = records
-        self._queries = queries
+        self._queries = set(script.queries) if script is not None and script.whole else None
+        self._fields = fields_set(script) if script is not None else None
         self._compile_text = compile_text
         self.found: list[Diagnostic] = []
 
@@ -132,6 +133,7 @@ class _Expressions:
             kinds=self._kinds,
             records=self._records,
             queries=self._queries,
+            fields=self._fields,
             layer=layer,
             line=spec.line,
             compile_text=self._compile_text,

@@ -21,6 +21,7 @@ from workers.expressions import compile_expression
 from workers.frontend import Program, compile_model
 from workers.heads import Head, Kind, batches_of, decode_head, pack
 from workers.lua import Kernel
+from workers.program import queries_of
 
 Blobs = Sequence[bytes]
 Reply = tuple[p.AnyAnswer, list[bytes]]
@@ -181,6 +182,7 @@ class Host:
                 context="until",
                 kinds=self._program["kinds"],
                 records=self._program["records"],
+                queries=queries_of(self._program),
             )
             if code is None:
                 return p.Fault(

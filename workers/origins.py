@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from workers.agent_file import AgentFile, api_name
+from workers.agent_file import AgentFile, api_name, literal
 from workers.scope import Variable
 from workers.syntax import Node, arguments
 
@@ -64,3 +64,27 @@ def layer_of(file: AgentFile, node: Node) -> str | None:
             return None
         node = value
     return None
+
+
+def fields_set(script: AgentFile) -> set[str] | None:
+    """The fields that environment.lua sets somewhere; None where that cannot be known."""
+    if not script.whole:
+        return None
+    known: set[str] = set()
+    for use in script.scopes.stores:
+        target = use.node
+        if target.type != "bracket_index_expression":
+            known.add(script.text(target.children[-1]))
+            continue
+        key = literal(script.tree, target.get("field"))
+        base = target.children[0].var
+        if key is None and isinstance(base, Variable) and base.role == "parameter":
+            return None
+        known |= {key} if key is not None else set()
+    if any(script.text(use.node) == "rawset" for use in script.scopes.reads):
+        return None
+    for node in script.tree.nodes:
+        name = node.get("name") if node.type == "field" else None
+        if name is not None:
+            known.add(script.text(name))
+    return known

@@ -117,3 +117,9 @@ class Program(TypedDict):
     layers: list[LayerCode]
     network: NetworkCode | None
     by_type: list[int]
+
+
+def queries_of(program: Program) -> list[str]:
+    """The names of the environment's read functions."""
+    environment = program["environment"]
+    return environment["queries"] if environment is not None else []

@@ -160,6 +160,9 @@ function M.explain(err)
   if byte(err.path) == 115 and find(err.path, "^self") then
     return text .. " (agents may keep nil, booleans, numbers, strings and tables of these)"
   end
+  if find(err.path, "^env") then
+    return text .. " (the environment may keep nil, booleans, numbers, strings and tables of these)"
+  end
   return text .. " (only nil, booleans, numbers, strings and tables of these can be sent)"
 end
 

@@ -13,7 +13,7 @@ local i32 = D.buffer.i32
 local M = {}
 
 -- Without a side given, cells are made for so many agents in each: a radius that finds 12 then looks at 30.
-local AGENTS_IN_CELL = 2
+local AGENTS_IN_CELL = 4
 local MOST_CELLS = 4194304
 
 local SIZES = [==[

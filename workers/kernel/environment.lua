@@ -6,7 +6,7 @@
 
 local D = ...
 local codec = D.codec
-local error, pairs, ipairs, select, load, getmetatable = error, pairs, ipairs, select, load, getmetatable
+local error, pairs, ipairs, select, load, getmetatable, type, pcall = error, pairs, ipairs, select, load, getmetatable, type, pcall
 local concat, sort = table.concat, table.sort
 local cut, readable = D.text.cut, D.text.readable
 
@@ -25,7 +25,23 @@ function M.new(world)
   local init, step, watched = nil, nil, nil
   local sent_now, logged, drawn = 0, 0, 0
 
-  local function refuse(key) D.meter.fail("env" .. key .. ADVICE) end
+  -- Where the table `wanted` stands below `t`, which a script writes as `path`: by sorted keys, so that it is
+  -- found alike everywhere. nil for a table that is no longer there.
+  local function path_to(wanted, t, path, seen)
+    if t == wanted then return path end
+    seen[t] = true
+    for _, key in ipairs(codec.sorted_keys(t) or {}) do
+      local inner = t[key]
+      if type(inner) == "table" and not seen[inner] then
+        local found = path_to(wanted, inner, path .. D.sandbox.shown_key(key), seen)
+        if found then return found end
+      end
+    end
+  end
+
+  local function refuse(t, key)
+    D.meter.fail((path_to(t, state, "env", {}) or "a table of env, at ") .. key .. ADVICE)
+  end
 
   -- What agents and expressions hold as `env`.
   local asked = {}
@@ -132,6 +148,7 @@ function M.new(world)
   end
 
   function api.log(...)
+    acting("log")
     logged = logged + 1
     if logged > limits.logs then
       world.limit_hit = "the environment may log at most " .. limits.logs .. " lines in one tick"
@@ -225,9 +242,20 @@ function M.new(world)
 
   -- Bytes ---------------------------------------------------------------------------------------------
 
+  -- Codec reports speak of self.
+  local function write_state(w)
+    world.dumping = 0
+    local ok, why = pcall(w.state, w, state, {})
+    if not ok then
+      if type(why) == "table" and why.path then why.path = "env" .. string.sub(why.path, 5) end
+      error(why, 0)
+    end
+    world.dumping = nil
+  end
+
   function E.write(w)
     w:array(3)
-    w:state(state, {})
+    write_state(w)
     local dues = {}
     for due in pairs(E.calendar) do dues[#dues + 1] = due end
     sort(dues)

@@ -52,6 +52,8 @@ function M.new(world, env, rt)
   local self_ = {}
   local roster, mail, Q = world.roster, world.mail, rt.Q
   local fuel = world.fuel
+  -- what the environment answers may take as long as the environment's own work
+  local final_fuel = world.program.environment and world.program.environment.fuel or fuel
   local aggregates, index_of = {}, {}
   local groups = {}                   -- metrics, invariants and stop of the model, then until
 
@@ -300,7 +302,7 @@ function M.new(world, env, rt)
     where_from(e.name, e.line)
     local A = {}
     for j = 1, #e.slots do A[j] = value_of(e.slots[j], partials[e.slots[j]]) end
-    Q.n = fuel
+    Q.n = final_fuel
     return e.final(A)
   end
 

@@ -103,6 +103,7 @@ function M.fault_of(world, report, phase)
     if world.expression_about then id, nth = world.expression_about[2], world.expression_about[3] end
   elseif world.dumping then
     id = world.dumping
+    if id == 0 then fault.agent_type = "environment" end
   elseif world.field then
     fault.message = "initial field '" .. world.field.name .. "': " .. fault.message
     fault.handler = "state." .. world.field.name

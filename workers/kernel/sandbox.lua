@@ -46,12 +46,14 @@ local ADVICE = {
   param = "parameters are fixed for a run; keep what changes in self, or set it with -p name=value or in model.toml",
 }
 
+M.shown_key = shown_key
+
 function M.readonly(t, what, advice)
   return readonly(t, what, advice or ADVICE[what] or "keep what changes in self")
 end
 
 -- A live view of t: reads what is there now; nested tables come as views, made when they are read and kept in
--- `views` by the table they show. `refuse(key)` raises.
+-- `views` by the table they show. `refuse(t, key)` raises; `key` as it is written after the table's name.
 function M.view(t, views, refuse)
   local made = views[t]
   if made ~= nil then return made end
@@ -63,7 +65,7 @@ function M.view(t, views, refuse)
       return v
     end,
     __of = t,
-    __newindex = function(_, k) refuse(shown_key(k)) end,
+    __newindex = function(_, k) refuse(t, shown_key(k)) end,
   })
   views[t] = made
   return made

@@ -66,8 +66,8 @@ end
 
 local POLICY = {}
 
--- Wants, in store and on order, what the moving average says will be asked for until an order placed
--- now is there, and the safety stock.
+-- Wants, in store and on order, the safety stock and what will be asked for, by the moving average,
+-- until an order placed now is there.
 function POLICY.order_up_to(self)
   local k = tick() % param.window + 1
   self.forecast = self.forecast + (self.asked - self.seen[k]) / param.window
