@@ -441,6 +441,21 @@ def test_an_expression_that_reads_a_field_that_is_never_set_is_refused() -> None
     assert one.message == "environment.lua sets no field 'prise': it is always nil"
 
 
+@pytest.mark.parametrize("vm", VMS)
+def test_a_part_of_the_environments_script_that_does_not_parse_hides_no_other(vm: str) -> None:
+    broken = ENVIRONMENT.replace("return env.price * n end", "return env.price *\nend")
+    broken += "function step(env) remove() end\nfunction on.eat(env) msg.n = end\n"
+    found = found_in(
+        "self.x = env.cost(2) env.price = 2", WORLD + "[metrics]\np = 'env.cost(1)'\n", broken, vm
+    )
+    assert [(one.file, one.line, one.code) for one in found] == [
+        ("agents/sheep.lua", 2, "read-only"),
+        ("environment.lua", 4, "syntax"),
+        ("environment.lua", 5, "feature"),
+        ("environment.lua", 6, "syntax"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("toml", "warning"),
     [

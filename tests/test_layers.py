@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -61,6 +62,19 @@ def test_diffusion_gives_each_neighbour_its_part_and_loses_nothing(hosts, case, 
         assert layers.method("sum") == pytest.approx(total, abs=1e-6)
         layers.call("put", b"heat", host.table(values))
         layers.method("diffuse", share)
+        assert layers.field() == expected
+
+
+@pytest.mark.parametrize("neighbors", [4, 6, 8])
+@pytest.mark.parametrize("torus", [False, True])
+def test_narrow_fields_diffuse_like_others(host, neighbors, torus):
+    for width, height in itertools.product((1, 2, 3), (1, 2, 3, 4)):
+        if neighbors == 6 and torus and height % 2:
+            continue
+        world = World(width, height, torus, neighbors)
+        layers = like(host, world, Spec(init="1 + x + 10 * y", diffuse="0.8"))
+        expected = world.diffuse(layers.field(), 0.8)
+        checked(layers.call("step", 1))
         assert layers.field() == expected
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 from kernel_env import VMS
@@ -136,10 +137,14 @@ def test_coordinates_wrap_on_a_torus(host, x, cell):
     assert layers.method("", x, 0) == cell
 
 
-def test_far_coordinates_are_refused_on_a_torus(host):
+@pytest.mark.parametrize(
+    ("x", "shown"), [(math.inf, "inf"), (-math.inf, "-inf"), (-1e300, "-1e+300")]
+)
+def test_far_coordinates_are_refused_on_a_torus(host, x, shown):
     layers = host.new(Spec(), torus=True)
-    with pytest.raises(ValueError, match="x is a number of at most 2\\^31 in size, not inf"):
-        layers.method("", math.inf, 0)
+    message = f"layer.heat(x, y): x is a number of at most 2^31 in size, not {shown}"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        layers.method("", x, 0)
 
 
 def test_points_of_a_bounded_continuous_space_have_the_cell_below_them(host):

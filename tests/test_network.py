@@ -126,6 +126,17 @@ def test_weights_take_memory_only_once_one_differs_from_1(host):
     assert net.call("weight", 2, 3) is None
 
 
+def test_links_of_those_who_left_give_their_room_back(host):
+    net, reserved = host.new(), host.new()
+    for one in range(1, 2000):
+        for other in range(1, 21):
+            net.call("add", one, one + other, 1)
+        net.call("drop", one)
+    reserved.call("reserve", 2020)
+    assert net.call("edges") == 0
+    assert net.call("bytes") < 1.7 * reserved.call("bytes")
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -73,6 +73,9 @@ _HINTS: Final[tuple[tuple[str, str, str], ...]] = (
 )
 
 
+_STARTS: Final = ("function", "on", "query")
+
+
 @dataclass(frozen=True)
 class _Segment:
     start: int
@@ -103,14 +106,14 @@ def blank_broken(
 
 
 def _segments(scanned: Scan) -> list[_Segment]:
-    """Stretches between the ``function``, ``local function`` and ``on`` at the left margin."""
+    """Stretches between ``function``, ``local function`` and the like at the left margin."""
     text = scanned.repaired
     following = [*scanned.tokens[1:], Token("", "", len(text), len(text))]
     starts = [
         token.start
         for token, after in zip(scanned.tokens, following, strict=False)
         if (token.start == 0 or text[token.start - 1] == "\n")
-        and (token.text in ("function", "on") or (token.text, after.text) == ("local", "function"))
+        and (token.text in _STARTS or (token.text, after.text) == ("local", "function"))
     ]
     bounds = sorted({0, *starts, len(text)})
     return [_Segment(a, b) for a, b in pairwise(bounds)]

@@ -8,7 +8,7 @@ from runtime.protocol import ModelSpec
 from workers.agent_file import AgentFile, api_name, literal
 from workers.diagnose_layers import diagnose_layers
 from workers.diagnose_mail import type_name
-from workers.expression_world import no_query, space_member
+from workers.expression_world import no_field, no_query, space_member
 from workers.names import listing, nearest
 from workers.origins import fields_set, origin
 from workers.scope import Use
@@ -97,7 +97,9 @@ def _radius(file: AgentFile, node: Node, form: str) -> None:
 # --- the environment, read by agents --------------------------------------------------------------
 
 
-def _environment(file: AgentFile, index: Node, queries: set[str], fields: set[str] | None) -> None:
+def _environment(
+    file: AgentFile, index: Node, queries: set[str], fields: set[str] | None, whole: bool
+) -> None:
     if index.type == "bracket_index_expression":
         return
     name = file.text(index.children[-1])
@@ -119,8 +121,7 @@ def _environment(file: AgentFile, index: Node, queries: set[str], fields: set[st
             message = f"env.{name} is a query, and is not called here"
             file.error(index, "query", message, f"write env.{name}(…)")
     elif not called and fields is not None and name not in fields and not _is_stored(file, index):
-        message = f"environment.lua sets no field '{name}': it is always nil"
-        file.warning(index, "field", message, hint or f"set env.{name} in function init(env) there")
+        file.warning(index, "field", *no_field(name, fields | queries))
 
 
 def _is_stored(file: AgentFile, index: Node) -> bool:

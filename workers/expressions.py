@@ -348,8 +348,8 @@ def compile_expression(
     ``context`` is a key of ``CONTEXTS``. ``kinds`` are the model's message kinds (None: not
     checked), ``records`` the names that scripts record, ``queries`` and ``fields`` those of
     environment.lua (None: not checked). ``agent_type`` is the type a query speaks of; its
-    aggregates may leave the type out. ``layer`` is the layer whose step it is. ``line`` is the expression's line in model.toml; 0
-    for an expression from elsewhere.
+    aggregates may leave the type out. ``layer`` is the layer whose step it is. ``line`` is the
+    expression's line in model.toml; 0 for an expression from elsewhere.
     """
     if line:
         findings = Findings("model.toml", to_bytes_text(model.toml))

@@ -25,6 +25,8 @@ local function empty_part(lists)
   return part
 end
 
+local NONE = {n = 0}                -- a part that nobody asked anything of
+
 local function empty()
   local C = {}
   for _, part in ipairs(PARTS) do C[part[1]] = empty_part(part[2]) end
@@ -238,7 +240,7 @@ function M.new(world)
       end
     end
     all = all or first
-    if not all then return empty_part(lists) end
+    if not all then return NONE end
     local type_of, ids, n = R.type_of, all.id, all.n
     local in_order = true
     for j = 2, n do

@@ -102,7 +102,7 @@ local columns, lines, layers = starts(NX, 1), starts(NY, NX), starts(NZ, NX * NY
 -- cells does not reach around.
 local SPAN = WX + WY + (WZ or 0)
 local SCALE = 0.25 / (SPAN * SPAN)
-local CIRCLE = 1 / min($PERUNIT)
+local CIRCLE = 0.5 / min($PERUNIT)
 local LAST_CIRCLE = $TORUS and min($HALVES) or huge
 ]==]
 

@@ -21,7 +21,7 @@ local function brews(self)
   return self.place == param.stages
 end
 
--- Orders `cases` so that they come (for the brewery) or the order arrives after `weeks`.
+-- Orders `cases`: the order arrives above, or what is brewed is ready, after `weeks`.
 local function place_order(self, cases, weeks)
   self.on_order = self.on_order + cases
   if brews(self) then
