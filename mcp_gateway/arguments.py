@@ -62,6 +62,10 @@ def schema(arguments: type[Struct]) -> dict[str, Any]:
             return node
         if "$ref" in node:
             return resolved(definitions[node["$ref"]])
+        if "anyOf" in node and node.get("default", 0) is None:
+            # Optional: null counts as not given, and is not worth its tokens.
+            (one,) = [part for part in node["anyOf"] if part != {"type": "null"}]
+            return resolved(one)
         if "anyOf" in node and all(part.keys() == {"type"} for part in node["anyOf"]):
             rest = {key: value for key, value in node.items() if key != "anyOf"}
             return {"type": _types(part["type"] for part in node["anyOf"]), **resolved(rest)}
@@ -122,7 +126,7 @@ def parse(tool: str, arguments: type[A], given: Mapping[str, Any]) -> A:
             strict=False,
         )
     except msgspec.ValidationError:
-        said = _worded(tool, str(first), values)
+        said = _worded(tool, str(first).replace(" | null", ""), values)
         if "field" in said:
             said += _fields_of(fields, said)
         raise BadArguments(said) from None

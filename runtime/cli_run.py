@@ -70,9 +70,8 @@ format_option = click.option(
 @click.option(
     "--ticks",
     type=click.IntRange(0, 2**53 - 1),
-    default=100,
-    show_default=True,
-    help="How many ticks, at most.",
+    default=None,
+    help="How many ticks, at most (default: as the model says, else 100).",
 )
 @click.option(
     "--seed", type=click.IntRange(0, 2**53 - 1), default=1, show_default=True, help="Random seed."
@@ -96,7 +95,7 @@ def run(
     model: str,
     assignments: tuple[str, ...],
     scenario: Path | None,
-    ticks: int,
+    ticks: int | None,
     seed: int,
     workers: int,
     until: str,

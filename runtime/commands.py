@@ -86,7 +86,10 @@ class RunSimulation(Command, frozen=True):
     """Run a simulation on. Answered when the run ends, or after ``wait_s`` while it goes on."""
 
     sim: SimName
-    ticks: Annotated[int, Meta(ge=0, lt=2**53, description="how many more ticks, at most")] = 100
+    ticks: (
+        Annotated[int, Meta(ge=0, lt=2**53, description="how many more ticks, at most")] | None
+    ) = None
+    """None: as many as the model names, 100 where it names none."""
     until: Annotated[str, Meta(description="expression over metrics: ends the run when true")] = ""
     wait_s: Annotated[float, Meta(ge=0, le=86400, description="wait at most so long")] = 25.0
 

@@ -29,12 +29,13 @@ from runtime.toml_findings import (
 )
 
 DEFAULT_FUEL: Final = 1_000_000
+DEFAULT_TICKS: Final = 100
 MAX_TOML: Final = 256 << 10
 """Characters of a model.toml; the coordinator reads it, which must not take it long."""
 
 _TOP: Final = (
-    "name", "description", "activation", "fuel", "memory_mb", "on_error", "parameters", "agents",
-    "environment", "metrics", "stop", "invariants",
+    "name", "description", "activation", "ticks", "fuel", "memory_mb", "on_error", "parameters",
+    "agents", "environment", "metrics", "stop", "invariants",
 )  # fmt: skip
 _LATER: Final = {
     "experiment": "experiments",
@@ -266,6 +267,7 @@ def read_draft(name: str, files: Mapping[str, str]) -> tuple[ModelSpec | None, l
         invariants=tuple(reader.expressions(document, "invariants")),
         stop=reader.stop(document),
         fuel=reader.whole(document, ("fuel",), DEFAULT_FUEL, 1000),
+        ticks=reader.whole(document, ("ticks",), DEFAULT_TICKS, 1),
         memory_mb=reader.whole(document, ("memory_mb",), 0, 16) if "memory_mb" in document else 0,
         toml=toml,
         environment=environment,

@@ -156,6 +156,7 @@ class ModelSpec(Record, frozen=True):
     invariants: tuple[ExpressionSpec, ...] = ()
     stop: ExpressionSpec | None = None
     fuel: int = 1_000_000
+    ticks: int = 100
     on_error: str = "pause"
     memory_mb: int = 0
     toml: str = ""

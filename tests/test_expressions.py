@@ -374,6 +374,8 @@ def test_the_world_stands_inside_aggregates_too() -> None:
         ("layer_init", "heat", "heat", "unknown name 'heat'", "sees no layers"),
         ("layer_init", "env.n", "env", "before there is a world", "x, y and random()"),
         ("metric", "heat", "heat", "unknown name 'heat'", "layer.heat:sum()"),
+        ("metric", "mean(layer.heat)", "layer.heat", "is a layer", "layer.heat:mean()"),
+        ("metric", "count(layer.heat, 1)", "layer.heat", "is a layer", "layer.heat:count(v)"),
         ("layer_init", "tick", "tick", "has no tick", ""),
         ("layer_step", "grass + 1", "grass", "grass is this layer", "write v"),
         ("layer_step", "layer.heat(x, y)", "layer", "at its own cell", "write heat"),

@@ -113,7 +113,9 @@ def test_4_05_the_environment_handles_the_mail_of_a_tick_in_agent_order_and_then
     assert found.counts == (9 + 6 + 4, 9 + 6 + 2, 0)
 
 
-def test_4_03_mail_to_the_environment_waits_for_the_close_of_the_tick_that_its_delay_names() -> None:
+def test_4_03_mail_to_the_environment_waits_for_the_close_of_the_tick_that_its_delay_names() -> (
+    None
+):
     environment = """
         function on.note(env, msg, from) log("note", tick(), from, msg.t) end
         function step(env) if tick() == 1 then after(2, "note", {t = "own"}) end end
@@ -254,9 +256,10 @@ def test_4_05_a_newborns_init_may_send_to_the_environment_which_hears_it_at_the_
         return found.digest, found.field("log")
 
     ways = [(1, 0, ""), (1, 3, "luajit21"), (1, 1, "lua52"), (2, 1, "luajit21"), (2, 5, "lua52")]
-    assert same_for(ways, through)[1] == ["2:1. 2:5! 2:6! 3:5? 3:6? "] * 4 + [
-        "2:1. 2:5! 2:6! 3:5? 3:6? "
-    ] * 2
+    assert (
+        same_for(ways, through)[1]
+        == ["2:1. 2:5! 2:6! 3:5? 3:6? "] * 4 + ["2:1. 2:5! 2:6! 3:5? 3:6? "] * 2
+    )
 
 
 @pytest.mark.parametrize("seed", [0, 2**53 - 1])

@@ -264,9 +264,7 @@ def test_a_bad_argument_is_refused_with_what_is_allowed(vm: str) -> None:
     assert refused("count_near", 1, "odd", "mark") == (
         "error: count_near(r, type, field, value): value is missing (nil)"
     )
-    assert refused("at", 50, 0) == (
-        "error: x is 50, and this space has whole numbers from 0 to 49"
-    )
+    assert refused("at", 50, 0) == ("error: x is 50, and this space has whole numbers from 0 to 49")
     assert refused("at", 0, 0.5) == (
         "error: y is 0.5, and this space has whole numbers from 0 to 39"
     )

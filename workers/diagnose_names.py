@@ -32,9 +32,10 @@ _USAGE: Final = {
 }  # fmt: skip
 
 
-def diagnose_names(file: AgentFile, model: ModelSpec) -> None:
-    """Report every name that means nothing here, or something else than it seems."""
-    _undeclared(file, model)
+def diagnose_names(file: AgentFile, model: ModelSpec, shared: set[str]) -> None:
+    """Report every name that means nothing here, or something else than it seems. ``shared``: the
+    fields of the environment."""
+    _undeclared(file, model, shared)
     _reserved(file)
     _members(file, model)
     _redefined(file)
@@ -42,7 +43,7 @@ def diagnose_names(file: AgentFile, model: ModelSpec) -> None:
     _methods(file)
 
 
-def _undeclared(file: AgentFile, model: ModelSpec) -> None:
+def _undeclared(file: AgentFile, model: ModelSpec, shared: set[str]) -> None:
     defined = set(file.scopes.globals_written(file.tree)) | file.declared
     known = file.globals
     uses: dict[str, list[Use]] = {}
@@ -53,7 +54,7 @@ def _undeclared(file: AgentFile, model: ModelSpec) -> None:
     for name, listed in uses.items():
         if _RESERVED.match(name):
             continue
-        code, message, hint = _why_undeclared(file, model, name, listed[0], defined)
+        code, message, hint = _why_undeclared(file, model, name, listed[0], defined, shared)
         lines = sorted({file.tree.line(use.node.start) for use in listed[1:]})
         lines = [line for line in lines if line != file.tree.line(listed[0].node.start)]
         if lines:
@@ -72,7 +73,7 @@ def _whole(node: Node) -> Node:
 
 
 def _why_undeclared(
-    file: AgentFile, model: ModelSpec, name: str, use: Use, defined: set[str]
+    file: AgentFile, model: ModelSpec, name: str, use: Use, defined: set[str], shared: set[str]
 ) -> tuple[str, str, str]:
     """(code, message, hint)."""
     undeclared = f"undeclared global '{name}'"
@@ -91,6 +92,8 @@ def _why_undeclared(
         return "feature", *missing
     if name in file.features.layers:
         return "undeclared", undeclared, f"a layer is read with layer.{name}(x, y)"
+    if name in shared and not file.is_environment:
+        return "undeclared", undeclared, f"the environment's field is env.{name}"
     if name in FOREIGN_GLOBALS:
         message, hint = FOREIGN_GLOBALS[name]
         return "undeclared", message, hint.replace("(self, msg, from)", file.role.handler)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol, TypedDict
 
 from workers.expression_rules import INSIDE, INSIDE_MAIL, Rules, form
-from workers.names import listing, nearest
+from workers.names import LAYER_READS, listing, nearest
 from workers.syntax import Node, Tree, arguments, from_bytes_text, string_value
 
 
@@ -112,6 +112,12 @@ class AggregateReader:
 
     def _no_type(self, node: Node, given: list[Node], op: str, first: str | None) -> None:
         like = nearest(first, self.types) if first else None
+        text = self.host.tree.slice(given[0]) if given else ""
+        if text.startswith("layer.") and op in LAYER_READS:
+            message = f"{op} here is over agents, and {text} is a layer"
+            argument = "v" if op == "count" else ""
+            self.host.node(given[0], message, f"write {text}:{op}({argument})")
+            return
         if op in ("min", "max") and (first is None or not like):
             hint = f"types: {listing(self.types)}; for numbers write math.{op}(a, b)"
         else:

@@ -238,6 +238,8 @@ class _Compiler:
         elif name in self.features.layers:
             read = f"a layer is read with layer.{name}:sum() or layer.{name}(x, y)"
             hint = read if "layer" in rules.world else "this expression sees no layers"
+        elif self.fields is not None and name in self.fields and "env" in rules.world:
+            hint = f"the environment's field is env.{name}"
         elif like:
             hint = f"did you mean {like}?"
         elif self.context == "state":

@@ -13,6 +13,7 @@ from workers.agent_file import AgentFile, read_agent_file, read_environment_file
 from workers.broken import CompileText
 from workers.diagnose_environment import diagnose_environment
 from workers.diagnose_features import diagnose_features
+from workers.diagnose_ids import diagnose_ids
 from workers.diagnose_mail import diagnose_mail
 from workers.diagnose_model import diagnose_model
 from workers.diagnose_names import diagnose_names
@@ -55,10 +56,12 @@ def compile_model(
         script = read_environment_file(world, features, compile_text)
     scripts = [*files, script] if script is not None else files
     toml = Findings("model.toml", to_bytes_text(model.toml))
+    fields = (fields_set(script) if script is not None else None) or set()
     for file in scripts:
-        diagnose_names(file, model)
+        diagnose_names(file, model, fields)
         diagnose_state(file)
         diagnose_usage(file)
+        diagnose_ids(file)
         diagnose_features(file, model, script)
     if script is not None:
         diagnose_environment(script)

@@ -54,7 +54,7 @@ async def run(call: Call, args: Arguments) -> str:
             f". Its draft, revision {source.draft}, does not check and is not in it:"
             f" model_write(model={source.name!r}, edits=[…]) mends it"
         )
-    following = f'sim_run(sim="{info.sim}", ticks=100)'
+    following = f'sim_run(sim="{info.sim}")'
     text = report.simulation(info, next_call(info) if report.over(info) else following)
     return f"{said}\n{text}"
 

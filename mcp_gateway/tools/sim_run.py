@@ -24,7 +24,13 @@ class Arguments(Struct, frozen=True):
     """See the descriptions."""
 
     sim: Annotated[str, Meta(description="simulation, as sim_create named it")]
-    ticks: Annotated[int, Meta(ge=0, lt=2**53, description="how many more, at most")] = 100
+    ticks: (
+        Annotated[
+            int,
+            Meta(ge=0, lt=2**53, description="how many more, at most; else the model's, or 100"),
+        ]
+        | None
+    ) = None
     until: Annotated[
         str,
         Meta(description="Lua expression over metrics, tick, parameters; ends the run when true"),

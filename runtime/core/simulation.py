@@ -107,10 +107,11 @@ class Simulation(Ticks):
                 else "wait with status (wait_s), or cancel the run first",
             )
         self.phase = advance(self.name, self.phase, Event.RUN_OPENED)
-        self.target = self.tick + command.ticks
+        ticks = self._model.ticks if command.ticks is None else command.ticks
+        self.target = self.tick + ticks
         self._cancelled = False
         self._ending = Ending("")
-        if command.ticks:
+        if ticks:
             self._digest = ""
         self._run_began, self._run_from, self._elapsed = self._now, self.tick, 0.0
         self._next_run = command.until

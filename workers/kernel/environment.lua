@@ -298,7 +298,15 @@ function M.new(world)
   function E.load(extra)
     local shared = {}
     for _, name in ipairs({"tick", "agents", "look", "alive"}) do shared[name] = world.api[name] end
-    for name, f in pairs(world.draws) do shared[name] = f end
+    -- an expression is evaluated where its agents are: what it drew would depend on that
+    for name, f in pairs(world.draws) do
+      shared[name] = function(...)
+        if world.expression then
+          deny(name .. " was called in a query of an expression, and expressions draw nothing; keep what step draws in env")
+        end
+        return f(...)
+      end
+    end
     for name, f in pairs(api) do shared[name] = f end
     for name, f in pairs(extra) do shared[name] = f end
     shared.param = world.param

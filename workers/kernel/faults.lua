@@ -63,7 +63,8 @@ function M.fault_of(world, report, phase)
     if err.file and is_script(err.file, 1) and (err.file ~= report.file or err.line ~= report.line) then
       report.file, report.line = err.file, err.line
     end
-    local fuel = world.env_active and world.program.environment.fuel or world.fuel
+    local of_layers = world.expression and sub(world.expression.name, 1, 7) == "layers."
+    local fuel = (world.env_active or of_layers) and world.replica.fuel or world.fuel
     fault.message = "spent all its fuel of " .. format("%d", fuel) .. " (one unit a loop turn or function call) in this tick"
   elseif type(err) == "table" and not scripts and err.kind then
     fault.kind, fault.message = err.kind, err.message

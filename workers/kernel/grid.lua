@@ -219,15 +219,15 @@ local function make_list(key, y, r)
   local list = false
   if r < MARGIN and not ($TORUS and (2 * r + 1 > W or 2 * r + 1 > H)) then
     local n, size = 0, (2 * r + 1) * (2 * r + 1)
-    local dxs, dys, steps = i32(size), i32(size), i32(size)
+    local dxs, dys = i32(size), i32(size)
     for dy = -r, r do
       local low, high = reach(y, dy, r)
       for dx = low, high do
         n = n + 1
-        dxs[n], dys[n], steps[n] = dx + MARGIN, dy + MARGIN, dy * PITCH + dx
+        dxs[n], dys[n] = dx + MARGIN, dy + MARGIN
       end
     end
-    list = { n = n, steps = steps, dxs = dxs, dys = dys, cost = n / 8 }
+    list = { n = n, dxs = dxs, dys = dys, cost = n / 8 }
   end
   lists[key] = list
   return list
@@ -242,18 +242,10 @@ local list = lists[$KEY]
 if list == nil then list = make_list($KEY, y, r) end
 if list then
   charge(list.cost)
-  if x >= r and x < W - r and y >= r and y < H - r then
-    local steps, c = list.steps, y * PITCH + x + 1
-    for k = 1, list.n do
-      local id = head[c + steps[k]]
-      $VISIT
-    end
-  else
-    local dxs, dys = list.dxs, list.dys
-    for k = 1, list.n do
-      local id = head[row[y + dys[k]] + col[x + dxs[k]]]
-      $VISIT
-    end
+  local dxs, dys = list.dxs, list.dys
+  for k = 1, list.n do
+    local id = head[row[y + dys[k]] + col[x + dxs[k]]]
+    $VISIT
   end
 else
   local low, high = rows(y, r)

@@ -12,6 +12,7 @@ local M = {}
 local PLACEMENT, CONFLICTS, LAYERS, NETWORK = -3, -2, -4, -5
 
 local MOST_CELLS = 10000000
+local LAYER_FUEL = 100000000        -- for the layers of a model without a script to say how much
 
 local function refuse(line, message, kind)
   error({kind = kind or "script", message = message, file = "model.toml", line = line}, 0)
@@ -80,6 +81,14 @@ function M.new(world)
   if #program.layers > 0 then
     W.layers = D.layers.new(world, program.layers, floor(W.spec.width), floor(W.spec.height), W.spec.torus, W.spec.neighbors or 8)
   end
+  W.fuel = program.environment and program.environment.fuel or LAYER_FUEL
+
+  -- What the layers do is the environment's work: its fuel, and a stream of their own.
+  local function begin_layers()
+    world.rt.Q.n = W.fuel
+    rng.arm(LAYERS)
+  end
+
   if program.network then
     W.network = D.network.new(program.network.directed)
     W.network.reserve(R.last_id)
@@ -163,7 +172,7 @@ function M.new(world)
   function W.create(counts)
     local first = 1
     if W.layers then
-      rng.arm(LAYERS)
+      begin_layers()
       W.layers.init()
     end
     world.context = "place"
@@ -195,10 +204,9 @@ function M.new(world)
     end
   end
 
-  -- The layers' own rules; their draws have a stream of their own.
   function W.step_layers()
     if W.layers then
-      rng.arm(LAYERS)
+      begin_layers()
       W.layers.step(world.tick)
     end
   end

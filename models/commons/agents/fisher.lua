@@ -26,7 +26,7 @@ local function follow_the_fish(x, y)
   local best, dx, dy = layer.fish(x, y), 0, 0
   for v = -1, 1 do
     for u = -1, 1 do
-      local there = layer.fish((x + u) % param.side, (y + v) % param.side)
+      local there = layer.fish(x + u, y + v)
       if there > best and not at(x + u, y + v) then
         best, dx, dy = there, u, v
       end

@@ -1,0 +1,122 @@
+"""Other agents are ids here, numbers: ``nearest("wolf", 5).energy`` is what other frameworks have.
+
+Lists of ids and places of two numbers are mistaken in the same way.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from workers.agent_file import AgentFile, api_name
+from workers.scope import Variable
+from workers.syntax import Node, arguments
+
+_IDS: Final = frozenset({"nearest", "at"})
+"""Functions that give an id."""
+_LISTS: Final = frozenset({"agents", "neighbors", "neighbors_of", "links", "links_in"})
+"""Functions that give a list of ids."""
+_PLACES: Final = {"position": "x, y", "offset": "dx, dy", "random_empty": "x, y"}
+"""Functions that give a place as several numbers."""
+_HANDLER: Final = re.compile(r"on\s*[.\[]")
+_FROM_AT: Final = 2
+
+
+def diagnose_ids(file: AgentFile) -> None:
+    """Report fields read from ids and from places, and lists walked without ipairs."""
+    for node in file.tree.nodes:
+        if node.type in ("dot_index_expression", "method_index_expression"):
+            _index(file, node)
+        elif node.type == "for_generic_clause":
+            _walk(file, node)
+
+
+def _call(file: AgentFile, node: Node | None) -> str:
+    """The API function that ``node`` is a call of, or ''."""
+    if node is None or node.type != "function_call":
+        return ""
+    name = api_name(file.tree, node)
+    return name if name in file.api or name in ("ipairs", "pairs") else ""
+
+
+def _index(file: AgentFile, index: Node) -> None:
+    base, field = index.children[0], file.text(index.children[-1])
+    shown = file.text(base)
+    if _is_id(file, base):
+        published = field in file.features.published
+        look = f'look({shown}, "{field}")'
+        if index.type == "method_index_expression":
+            hint = f'agents are told things: send({shown}, "{field}", {{…}})'
+        elif published:
+            hint = f"write {look}"
+        else:
+            hint = f'write {look}, with publish = ["{field}"] in model.toml'
+            hint += f"; to change it: send({shown}, kind, {{…}})"
+        message = f"{shown} is an agent's id, a number: it has no field '{field}'"
+        file.error(index, "id", message, hint)
+        return
+    name = _call(file, _source(base))
+    if name in _PLACES:
+        names = _PLACES[name]
+        if file.features.dimensions == 3:
+            names += ", dz" if name == "offset" else ", z"
+        message = f"{name} gives {len(names.split(','))} numbers, not a table"
+        call = file.text(_source(base) or base)
+        file.error(index, "id", message, f"write local {names} = {call}")
+
+
+def _source(node: Node) -> Node | None:
+    """The expression that gave a value: of a local, what it was first given."""
+    variable = node.var
+    if isinstance(variable, Variable):
+        if variable.writes or variable.loop is not None:
+            return None
+        return variable.value
+    return node
+
+
+def _is_id(file: AgentFile, node: Node) -> bool:
+    variable = node.var
+    if isinstance(variable, Variable):
+        if variable.writes:
+            return False
+        if variable.role == "parameter":
+            owner = variable.function
+            listed = owner.parameters
+            return bool(
+                _HANDLER.match(owner.name)
+                and len(listed) > _FROM_AT
+                and listed[_FROM_AT] is variable
+            )
+        if variable.loop is not None:
+            walked = arguments(variable.loop) if _call(file, variable.loop) else []
+            return variable.position == 1 and bool(walked) and _is_list(file, walked[0])
+        return variable.value is not None and _gives_id(file, variable.value)
+    return _gives_id(file, node)
+
+
+def _gives_id(file: AgentFile, node: Node) -> bool:
+    name = _call(file, node)
+    if name == "choice":
+        given = arguments(node)
+        return bool(given) and _is_list(file, given[0])
+    if node.type == "bracket_index_expression":
+        return _is_list(file, node.children[0])
+    return name in _IDS
+
+
+def _is_list(file: AgentFile, node: Node) -> bool:
+    return _call(file, _source(node)) in _LISTS
+
+
+def _walk(file: AgentFile, clause: Node) -> None:
+    """``for id in neighbors(1) do``."""
+    values = clause.child("expression_list")
+    names = clause.child("variable_list")
+    given = [one for one in values.children if one.type != ","] if values is not None else []
+    if names is None or len(given) != 1 or _call(file, given[0]) not in _LISTS:
+        return
+    shown = file.text(given[0])
+    last = file.text(names.children[-1])
+    message = f"{api_name(file.tree, given[0])} gives a list, which is walked with ipairs"
+    file.error(given[0], "id", message, f"write for _, {last} in ipairs({shown}) do")
