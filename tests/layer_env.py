@@ -25,7 +25,7 @@ local function outcome(ok, e, ...)
 end
 return {
   new = function(specs, ...)
-    local world = {expression_env = env, deferring = false}
+    local world = {expression_env = env, deferring = false, env_active = true}
     local deferred = {}
     function world.defer(...) deferred[#deferred + 1] = table.concat({...}, " ") end
     local L = deps.layers.new(world, specs, ...)
@@ -42,7 +42,7 @@ return {
       expression = function()
         return world.expression and world.expression.name .. ":" .. world.expression.line
       end,
-      defer = function(on) world.deferring = on end,
+      agents_act = function(on) world.deferring, world.env_active = on, not on end,
       deferred = function() return table.concat(deferred, "; ") end,
       apply = L.apply,
       written = bytes,

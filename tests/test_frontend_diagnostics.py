@@ -422,3 +422,19 @@ def test_a_metric_may_be_called_like_an_aggregate_or_an_agent_type() -> None:
         + "[metrics]\ngini = 'gini(a, self.x)'\na = 'count(a)'\n[stop]\nwhen = 'gini < a'\n"
     )
     assert check(toml, a="function step(self) self.x = 1 end\n") == []
+
+
+@pytest.mark.parametrize(
+    ("handler", "text", "cure"),
+    [
+        ("function on.ping(self, msg, from) self.x = from.cash end", "from.cash", "send(from,"),
+        ("function on.ping(self, msg, who) who:pay(3) end", "who:pay", 'send(who, "pay", {…})'),
+        ("function step(self) self.x = agents('b')[1].cash end", "agents('b')[1].cash", "look("),
+    ],
+)
+def test_a_field_of_an_id_is_refused(handler: str, text: str, cure: str) -> None:
+    script = f"{handler}\n" + ("" if "on.ping" in handler else PING)
+    found = [one for one in check(TWO_TYPES, a=script, b=BANK) if one.severity == "error"]
+    assert [(one.code, marked(one)) for one in found[:1]] == [("id", text)]
+    assert "an agent's id, a number" in found[0].message
+    assert cure in found[0].hint

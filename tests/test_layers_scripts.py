@@ -30,19 +30,34 @@ def test_agents_and_environment_read_and_write_cells(host):
 
 def test_writes_wait_while_agents_act(host):
     layers = host.new(Spec("cold"), Spec())
-    layers.call("defer", True)
+    layers.call("agents_act", True)
     layers.method("add", 1, 2, 5, kind="agent")
     layers.method("set", 0, 1, -1, layer="cold", kind="agent")
     assert layers.call("deferred") == b"2 1 9 5; 1 2 4 -1"
     assert layers.method("sum") == 0
-    with pytest.raises(ValueError, match="a query that agents call only reads"):
-        layers.method("fill", 1)
-    layers.call("defer", False)
     layers.call("apply", 2, 1, 9, 5)
     layers.call("apply", 2, 1, 9, 2)
     layers.call("apply", 1, 2, 4, -1)
     assert layers.method("", 1, 2) == 7
     assert layers.method("", 0, 1, layer="cold") == -1
+
+
+@pytest.mark.parametrize(
+    ("call", "form"),
+    [
+        ("add(1, 1, 1)", "add(x, y, v)"), ("set(1, 1, 1)", "set(x, y, v)"), ("fill(1)", "fill(v)"),
+        ("diffuse(0.5)", "diffuse(r)"), ("decay(0.5)", "decay(r)"), ("map(math.abs)", "map(f)"),
+    ],
+)  # fmt: skip
+def test_queries_only_read(host, call, form):
+    layers = host.new(Spec(init="7"))
+    layers.call("agents_act", True)
+    assert layers.run("return layer.heat:around(1, 1) + layer.heat(0, 0) + layer.heat:sum()") == 147
+    with pytest.raises(ValueError, match="a query only reads") as raised:
+        layers.run(f"layer.heat:{call}")
+    assert str(raised.value).startswith(f"layer.heat:{form} cannot be called in a query: ")
+    assert layers.call("deferred") == b""
+    assert layers.method("sum") == 84
 
 
 def test_sums_are_exact(host):

@@ -34,6 +34,11 @@ _PAIR: Final = r"[{,]\s*(?:\w+|\"[^\"]*\"|'[^']*')\s*:(?!:|\s*\w+\s*[({\"'\[])"
 _HINTS: Final[tuple[tuple[str, str, str], ...]] = (
     # (pattern of the VM's reason, pattern of the source line or "", what to write)
     (r"near '='$", r"\b(?:if|elseif|while|until)\b", "compare with ==; = only assigns"),
+    (
+        r"near '='$|near ','$",
+        r"\blayer\.\w+\s*[(\[]",
+        "a cell is changed with layer.NAME:set(x, y, v) or layer.NAME:add(x, y, v)",
+    ),
     (r"near '[{}]'", "", "blocks are written then … end, do … end, not with braces"),
     (r"", _PAIR, "in a table write {name = value}"),
     (

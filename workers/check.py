@@ -121,6 +121,7 @@ def _dry_run(order: p.Check, program: Program, counts: list[int], run: RunShare)
         placement=[0] * -(-sum(scaled) // _SHARD),
         memory_bytes=1 << 30,
         vm=order.vm,
+        activation=order.model.regime(order.parameters),
     )
     return run(load, order.dry_ticks)
 

@@ -8,9 +8,10 @@ from runtime.protocol import ModelSpec
 from workers.agent_file import AgentFile, api_name, literal
 from workers.diagnose_layers import diagnose_layers
 from workers.diagnose_mail import type_name
+from workers.diagnose_state import stored_values
 from workers.expression_world import no_field, no_query, space_member
 from workers.names import listing, nearest
-from workers.origins import fields_set, origin
+from workers.origins import fields_set, layer_of, origin
 from workers.scope import Use
 from workers.signatures import Signature, signature
 from workers.syntax import Node, arguments
@@ -18,6 +19,11 @@ from workers.syntax import Node, arguments
 _MUTATORS: Final = frozenset(
     {"table.insert", "table.remove", "table.sort", "rawset", "setmetatable", "shuffle"}
 )
+_OF_AGENTS: Final = frozenset(
+    {"position", "distance", "offset", "alive", "look", "links", "links_in", "link", "degree"}
+    | {"link_to", "unlink"}
+)
+"""Functions whose first argument is an agent's id."""
 _OPERANDS: Final = ("binary_expression", "unary_expression")
 TELL: Final = (
     'tell it: send("environment", "kind", {…}), and let function on.kind(env, msg) of '
@@ -38,6 +44,7 @@ def diagnose_features(file: AgentFile, model: ModelSpec, script: AgentFile | Non
             _arguments(file, use.node, name, known, types)
     diagnose_layers(file)
     _read_only(file)
+    _kept(file)
     fields = fields_set(script) if script is not None else None
     for use in file.scopes.reads:
         if use.node.var is not None:
@@ -47,17 +54,28 @@ def diagnose_features(file: AgentFile, model: ModelSpec, script: AgentFile | Non
         if index is None or index.children[0] is not use.node or "index" not in index.type:
             continue
         if name == "space" and file.features.space:
-            problem = space_member(file.tree, index, file.features)
-            if problem is not None:
-                file.error(problem.node, "unknown", problem.message, problem.hint)
+            _space(file, index)
         elif name == "env" and script is not None and not file.is_environment:
             _environment(file, index, set(script.queries), fields, script.whole)
+
+
+def _space(file: AgentFile, index: Node) -> None:
+    problem = space_member(file.tree, index, file.features)
+    parent = index.parent
+    if problem is not None:
+        file.error(problem.node, "unknown", problem.message, problem.hint)
+    elif parent is not None and parent.type == "function_call" and parent.children[0] is index:
+        shown = file.text(index)
+        file.error(index, "call", f"{shown} is a number, not a function", f"write {shown}")
 
 
 def _arguments(file: AgentFile, call: Node, name: str, known: Signature, types: list[str]) -> None:
     given = arguments(call)
     if not known.least <= len(given) <= known.most:
         return
+    if name in _OF_AGENTS and given and file.text(given[0]) == "self":
+        hint = f"write {known.form}, with self.id for oneself"
+        file.error(given[0], "call", "self is the agent's table, not its id", hint)
     if 0 <= known.type_at < len(given):
         wanted = given[known.type_at]
         if not type_name(file, wanted, known.form, types, known.any_type):
@@ -155,6 +173,22 @@ def _stored(file: AgentFile, use: Use) -> None:
         name = next(iter(file.features.layers))
         hint = f"one cell is changed with layer.{name}:set(x, y, v) or layer.{name}:add(x, y, v)"
         file.error(target, "read-only", "layers are not assigned to", hint)
+
+
+def _kept(file: AgentFile) -> None:
+    """``self.world = env``: what the runtime gives to read is no data to keep."""
+    for target, value in stored_values(file.scopes.stores):
+        base = target.children[0]
+        if file.text(base) != file.role.me or base.var is None:
+            continue
+        name = file.text(value) if value.type == "identifier" and value.var is None else ""
+        layer = layer_of(file, value)
+        if layer is None and name not in file.api:
+            continue
+        shown = file.text(target)
+        what = f"layer.{layer}" if layer is not None else name
+        hint = f"use {what} itself where it is needed: every script has it"
+        file.error(target, "state", f"{shown} cannot hold {what}: it is no data", hint)
 
 
 def _written(file: AgentFile, node: Node) -> None:

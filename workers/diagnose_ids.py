@@ -42,7 +42,7 @@ def _call(file: AgentFile, node: Node | None) -> str:
 def _index(file: AgentFile, index: Node) -> None:
     base, field = index.children[0], file.text(index.children[-1])
     shown = file.text(base)
-    if _is_id(file, base):
+    if is_id(file, base):
         published = field in file.features.published
         look = f'look({shown}, "{field}")'
         if index.type == "method_index_expression":
@@ -75,7 +75,8 @@ def _source(node: Node) -> Node | None:
     return node
 
 
-def _is_id(file: AgentFile, node: Node) -> bool:
+def is_id(file: AgentFile, node: Node) -> bool:
+    """Whether ``node`` is an agent's id for certain."""
     variable = node.var
     if isinstance(variable, Variable):
         if variable.writes:

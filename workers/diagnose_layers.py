@@ -16,6 +16,7 @@ _FORMS: Final = {
     "map": "function(v, x, y) return … end",
 }  # fmt: skip
 """Method -> its arguments."""
+_READING: Final = ("get", "at", "read", "value", "cell")
 _OPERANDS: Final = ("binary_expression", "unary_expression")
 _NOT_OPERATORS: Final = ("==", "~=", "and", "or", "not")
 
@@ -36,9 +37,12 @@ def diagnose_layers(file: AgentFile) -> None:
             file.error(node, "layer", "layer is the table of all layers", hint)
     for use in file.scopes.calls:
         _call(file, use.node)
+    stored = {id(node) for use in file.scopes.stores for node in _inside(use.node)}
     for node in file.tree.nodes:
-        if node.type.endswith("index_expression") or node.type in _OPERANDS:
-            _value(file, node)
+        if node.type in _OPERANDS:
+            _operand(file, node)
+        elif node.type == "bracket_index_expression" and id(node) not in stored:
+            _cell(file, node)
 
 
 def _member(file: AgentFile, index: Node) -> None:
@@ -48,7 +52,11 @@ def _member(file: AgentFile, index: Node) -> None:
     if name is None:
         return
     if name not in file.features.layers:
-        file.error(index, "layer", *no_layer(name, file.features))
+        message, hint = no_layer(name, file.features)
+        if name in LAYER_METHODS:
+            hint = f"methods stand behind a layer's name: layer.{file.features.layers[0]}:{name}"
+            hint += f"({_FORMS[name]})"
+        file.error(index, "layer", message, hint)
     elif index.type == "method_index_expression":
         hint = f"write layer.{name}(x, y)"
         file.error(index, "layer", "a layer is named with a dot", hint)
@@ -58,7 +66,7 @@ def _call(file: AgentFile, call: Node) -> None:
     callee = call.children[0]
     given = arguments(call)
     open_ended = bool(given) and is_multi(given[-1])
-    if layer_of(file, callee) is not None:
+    if layer_of(file, callee) in file.features.layers:
         if len(given) != 2 and not (open_ended and len(given) < 2):
             shown = file.text(callee)
             message = f"{shown} is read at a cell, and takes 2 arguments, not {len(given)}"
@@ -74,6 +82,8 @@ def _call(file: AgentFile, call: Node) -> None:
         allowed = _allowed(file)
         like = nearest(method, allowed)
         hint = f"did you mean {shown}:{like}(…)?" if like else f"it has {listing(allowed)}"
+        if method in _READING:
+            hint = f"one cell is read with {shown}(x, y)"
         file.error(callee, "layer", f"a layer has no method '{method}'", hint)
     elif method not in _allowed(file):
         message = f"{method} is the environment's: it works on the whole layer"
@@ -98,19 +108,28 @@ def _allowed(file: AgentFile) -> frozenset[str]:
     return LAYER_METHODS if file.is_environment else LAYER_READS | LAYER_WRITES
 
 
-def _value(file: AgentFile, node: Node) -> None:
-    """``layer.grass[x][y]`` and ``layer.grass > 3``."""
-    if node.type in _OPERANDS:
-        if any(child.type in _NOT_OPERATORS for child in node.children):
-            return
-        for child in node.children:
-            name = layer_of(file, child)
-            if name is not None:
-                shown = file.text(child)
-                message = f"{shown} is a whole layer, not a number"
-                file.error(child, "layer", message, f"write {shown}(x, y), or {shown}:sum()")
-    elif node.type == "bracket_index_expression" and layer_of(file, node.children[0]) is not None:
+def _inside(target: Node) -> list[Node]:
+    """An index expression with those that it begins with."""
+    found = []
+    while "index" in target.type:
+        found.append(target)
+        target = target.children[0]
+    return found
+
+
+def _operand(file: AgentFile, node: Node) -> None:
+    """``layer.grass > 3``."""
+    if any(child.type in _NOT_OPERATORS for child in node.children):
+        return
+    for child in node.children:
+        if layer_of(file, child) is not None:
+            shown = file.text(child)
+            message = f"{shown} is a whole layer, not a number"
+            file.error(child, "layer", message, f"write {shown}(x, y), or {shown}:sum()")
+
+
+def _cell(file: AgentFile, node: Node) -> None:
+    """``layer.grass[x][y]``."""
+    if layer_of(file, node.children[0]) is not None:
         shown = file.text(node.children[0])
-        if any(use.node is node for use in file.scopes.stores):
-            return
         file.error(node, "layer", "a cell is read by a call", f"write {shown}(x, y)")

@@ -7,6 +7,7 @@ from typing import Final
 
 from runtime.protocol import ModelSpec
 from workers.agent_file import AgentFile, literal, root_of
+from workers.diagnose_ids import is_id
 from workers.missing import why_missing
 from workers.names import (
     API,
@@ -299,7 +300,9 @@ def _methods(file: AgentFile) -> None:
             base = root_of(callee)
             if base.var is None and file.text(base) in ("layer", "env", "space", "query", "on"):
                 continue
-            if file.features.layers and method in LAYER_METHODS:
+            if (file.features.layers and method in LAYER_METHODS) or is_id(
+                file, callee.children[0]
+            ):
                 continue
             owner = file.text(callee.children[0])
         elif (

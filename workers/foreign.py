@@ -252,7 +252,10 @@ class _Scanner:
     def assigning(self, at: int, token: Token) -> None:
         op = _ASSIGNING[token.text]
         left = self.left_side(at)
-        form = f"{left} = {left} {op} …" if left else f"x = x {op} …"
+        cell = left.count(")") > left.count("(")
+        form = f"{left} = {left} {op} …" if left and not cell else f"x = x {op} …"
+        if cell:
+            form += "; a cell of a layer: layer.NAME:add(x, y, …)"
         self.report(token, f"{token.text} is not Lua", f"write {form}")
         self.patch(token, "=".rjust(len(token.text)))
 

@@ -3,7 +3,7 @@
 
 local D = ...
 local tostring = D.sandbox.lib.tostring     -- prints NaN alike on both VMs
-local type, error, select, pairs = type, error, select, pairs
+local type, error, select, pairs, ipairs = type, error, select, pairs, ipairs
 local concat, sort = table.concat, table.sort
 local codec = D.codec
 local cut, readable = D.text.cut, D.text.readable
@@ -186,10 +186,15 @@ function M.new(world)
 
   function api.message()
     local e = plan.handling()
-    if e == 0 then deny("message() speaks of the message being handled: call it inside a handler, not in init or step") end
-    local sent, k, seq = world.mail.about(e, world.tick)
-    if world.sequential then sent, seq = world.sequential.about(e) end
-    return sent, kinds[k], seq
+    local sent, kind, seq
+    if world.sequential then
+      sent, kind, seq = world.sequential.about(e)
+    elseif e > 0 then
+      sent, kind, seq = world.mail.about(e, world.tick)
+      kind = kinds[kind]
+    end
+    if not sent then deny("message() speaks of the message being handled: call it inside a handler, not in init or step") end
+    return sent, kind, seq
   end
 
   -- Births and deaths ------------------------------------------------------------------------------
@@ -207,6 +212,12 @@ function M.new(world)
       if not S then deny("spawn(type, fields, x, y): this model has no space") end
       x, y, z = S.fit(x, y, z)
       if x == nil then deny("spawn: " .. y) end
+    end
+    for _, field in ipairs(types[t].publish) do
+      local kind = type(fields[field])
+      if kind == "table" or kind == "function" then
+        deny("spawn: the field " .. field .. " is published, so it may be a number, a string, a boolean or nil, not a " .. kind)
+      end
     end
     return {parent, t, codec.copy_fields(fields), x, y, z}
   end

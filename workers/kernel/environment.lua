@@ -21,7 +21,6 @@ function M.new(world)
   local limits = D.api.LIMITS
   local E = {state = {}, calendar = {}, spawns = {}, has_step = false}
   local state, handlers, queries = E.state, {}, {}
-  local views = {}
   local init, step, watched = nil, nil, nil
   local sent_now, logged, drawn = 0, 0, 0
 
@@ -45,7 +44,7 @@ function M.new(world)
 
   -- What agents and expressions hold as `env`.
   local asked = {}
-  E.view = D.sandbox.view(state, views, refuse)
+  E.view = D.sandbox.view(state, D.sandbox.new_views(refuse))
   do
     local shown = E.view
     local look = getmetatable(shown).__index
@@ -105,7 +104,7 @@ function M.new(world)
     if not world.takers[k][R.type_of[id]] then world.inner.unhandled(id, k) end
     local seq = next_sent()
     if world.sequential and delay == 1 and world.tick > 0 then
-      world.sequential.enqueue(id, k, copy)
+      world.sequential.enqueue(id, k, copy, seq)
     else
       world.mail.from_world(id, k, copy, world.tick + delay, seq, world.tick)
     end
@@ -124,7 +123,7 @@ function M.new(world)
     local seq = next_sent()
     local copy = world.inner.copied(body)
     if world.sequential and delay == 1 and world.tick > 0 then
-      world.sequential.enqueue(-t, k, copy)
+      world.sequential.enqueue(-t, k, copy, seq)
       return
     end
     world.mail.from_world_to_all(t, k, copy, world.tick + delay, seq, world.tick)
@@ -229,13 +228,6 @@ function M.new(world)
 
   function E.step()
     if step then run("step", step) end
-  end
-
-  -- Agents read what is there now; views of tables that were replaced are let go.
-  function E.refresh()
-    for t in pairs(views) do
-      if t ~= state then views[t] = nil end
-    end
   end
 
   function E.changed() return watched and watched.changed() end

@@ -106,8 +106,9 @@ function M.fault_of(world, report, phase)
     id = world.dumping
     if id == 0 then fault.agent_type = "environment" end
   elseif world.field then
-    fault.message = "initial field '" .. world.field.name .. "': " .. fault.message
-    fault.handler = "state." .. world.field.name
+    local place = match(world.field.name, "^place%.")
+    fault.message = (place and "'" or "initial field '") .. world.field.name .. "': " .. fault.message
+    fault.handler = place and world.field.name or "state." .. world.field.name
     if world.field.line > 0 then fault.file, fault.line = "model.toml", world.field.line end
   elseif world.env_active then
     local E = world.environment

@@ -9,12 +9,15 @@
 local D = ...
 local i32 = D.buffer.i32
 local pairs = pairs
-local format, rep = string.format, string.rep
+local abs = math.abs
+local concat, format, rep = table.concat, string.format, string.rep
 
 -- Whole numbers as they stand in code.
 local function show(n) return format("%d", n) end
 
 local M = {}
+
+local MARGIN = 16
 
 -- Counts of empty cells in blocks of 64, and a binary tree of sums over them: tree[LEAVES + b] is block b, tree[1]
 -- the whole. Built when first asked for, then kept.
@@ -238,6 +241,7 @@ local SCAN = [==[
 if r > W + H then r = W + H end
 r = floor(r)
 local seen = 0
+$UNROLLED
 local list = lists[$KEY]
 if list == nil then list = make_list($KEY, y, r) end
 if list then
@@ -263,6 +267,7 @@ else
   end
 end
 charge(seen / 8)
+$ENDUNROLLED
 ]==]
 
 local READ = [==[
@@ -308,6 +313,23 @@ local SHAPES = {
   },
 }
 
+-- The scan of the cells within r without a loop.
+local function unrolled(r, manhattan)
+  local out, cells = {}, 0
+  for d = -r, r do
+    out[#out + 1] = format("local row%d, col%d = row[y + (%d)], col[x + (%d)]", d + r, d + r, d + MARGIN, d + MARGIN)
+  end
+  for dy = -r, r do
+    local reach = manhattan and r - abs(dy) or r
+    for dx = -reach, reach do
+      out[#out + 1] = format("do local id = head[row%d + col%d] $EACH end", dy + r, dx + r)
+      cells = cells + 1
+    end
+  end
+  out[#out + 1] = "charge(" .. show(cells) .. " / 8)"
+  return concat(out, "\n")
+end
+
 local function wrapped(v, size)
   return D.space.fill("if $V > $SIZE / 2 then $V = $V - $SIZE elseif $V < -$SIZE / 2 then $V = $V + $SIZE end", { V = v, SIZE = size })
 end
@@ -334,7 +356,7 @@ function M.new(spec)
     FILLED = "if counted then shift_empty(c, -1) end",
     EMPTIED = "if counted then shift_empty(c, 1) end",
     CLIMB = rep("i = rshift(i, 1) tree[i] = tree[i] + by ", levels),
-    LEAVES = show(leaves), PITCH = show(pitch), MARGIN = "16",
+    LEAVES = show(leaves), PITCH = show(pitch), MARGIN = show(MARGIN), UNROLLED = "", ENDUNROLLED = "",
     DESCEND = rep(DOWN, levels), PASS = PASS,
     -- beside every row of a bounded grid lies a place that is none
     SKIP = torus and "if x == S.width then x = 0 end" or "if x == S.width then c, x = c + 1, 0 end",
@@ -350,6 +372,11 @@ function M.new(spec)
     WRAPDY = torus and wrapped("dy", "H") or "",
     FIRSTCIRCLE = "1", LASTCIRCLE = "(min(W, H) - 1) / 2",
   }
+  if spec.single and spec.neighbors ~= 6 and (not torus or W >= 5 and H >= 5) then
+    local diamond = spec.neighbors == 4
+    parts.UNROLLED = "if r == 1 then\n" .. unrolled(1, diamond) .. "\nelseif r == 2 then\n" .. unrolled(2, diamond) .. "\nelse\n"
+    parts.ENDUNROLLED = "end"
+  end
   for key, part in pairs(SHAPES[spec.neighbors]) do parts[key] = part end
   local S = { dims = 2, width = W, height = H, single = spec.single and true or false }
   function S.bytes(agents) return M.bytes(spec, agents) end

@@ -85,15 +85,20 @@ local function less(a, b) return a < b end
 
 local function more(a, b) return a > b end
 
+-- Queries are functions of environment.lua too, and called in agents' turns and by metrics.
+local function need_acting(world, call)
+  if world.env_active then return end
+  deny(call .. " cannot be called in a query: a query only reads; do it in step or in a handler of environment.lua")
+end
+
 -- What changes or looks at a whole layer, for the environment alone.
 local function add_whole_layer(m, L, k, own, called, cell_at)
   local world, values, width, height, torus = L.world, L.values, L.width, L.height, L.torus
   local cells = width * height
 
-  -- While agents act, the environment's functions are called as queries.
   local function writing(me, call)
     own(me)
-    if world.deferring then deny(call .. " changes a layer; a query that agents call only reads") end
+    need_acting(world, call)
   end
 
   function m.fill(me, v)
@@ -165,7 +170,11 @@ local function view(L, k, environment, cell_at)
   local function put(op, x, y, v, call)
     local cell = cell_at(x, y, call)
     need_number(v, call)
-    if world.deferring then return world.defer(k, op, cell, v) end
+    if environment then
+      need_acting(world, call)
+    elseif world.deferring then
+      return world.defer(k, op, cell, v)
+    end
     L.apply(k, op, cell, v)
   end
 

@@ -15,7 +15,8 @@ local PIECE = 65536      -- cells in one column of what is written
 
 local M = {}
 
--- world: needs expression_env; deferring and defer(index, op, cell, value) for what agents write while they act.
+-- world: expression_env; deferring and defer(index, op, cell, value) for what agents write while they act; env_active:
+-- the environment acts, and may write.
 -- specs: see the program's `layers`. neighbors: 4, 8 or 6 (hex, odd rows half a cell to the right).
 -- continuous: coordinates are points, and floor(x) the cell; else a bounded grid refuses fractions.
 function M.new(world, specs, width, height, torus, neighbors, continuous)

@@ -149,7 +149,6 @@ function M.apply(world, removals, spawns, new_shards, streams)
     end
   end
   world.crumb[0] = 0
-  if world.environment then world.environment.refresh() end
 end
 
 -- What this worker adds to a tick's close: ids to remove, agents to make, other changes. It is forgotten here.

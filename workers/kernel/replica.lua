@@ -65,7 +65,7 @@ function M.new(world)
     if grid and made.neighbors == 6 and made.torus and made.height % 2 == 1 then
       refuse(line, format("a hex torus needs an even height, so that rows meet; this one has %d", made.height))
     end
-    local layer_cells = floor(made.width) * floor(made.height)
+    local layer_cells = ceil(made.width) * ceil(made.height)
     if #program.layers > 0 and layer_cells > MOST_CELLS then
       refuse(line, format("layers over %.0f x %.0f would have %.0f cells each; at most 10000000 are made", made.width, made.height, layer_cells), "memory")
     end
@@ -79,7 +79,8 @@ function M.new(world)
     W.space.roster(R.type_of)
   end
   if #program.layers > 0 then
-    W.layers = D.layers.new(world, program.layers, floor(W.spec.width), floor(W.spec.height), W.spec.torus, W.spec.neighbors or 8)
+    W.layers = D.layers.new(world, program.layers, ceil(W.spec.width), ceil(W.spec.height), W.spec.torus,
+      W.spec.neighbors or 8, program.space.kind ~= "grid")
   end
   W.fuel = program.environment and program.environment.fuel or LAYER_FUEL
 

@@ -52,22 +52,26 @@ function M.readonly(t, what, advice)
   return readonly(t, what, advice or ADVICE[what] or "keep what changes in self")
 end
 
--- A live view of t: reads what is there now; nested tables come as views, made when they are read and kept in
--- `views` by the table they show. `refuse(t, key)` raises; `key` as it is written after the table's name.
-function M.view(t, views, refuse)
-  local made = views[t]
-  if made ~= nil then return made end
-  local view = M.view
-  made = setmetatable({}, {
-    __index = function(_, k)
-      local v = t[k]
-      if type(v) == "table" then return view(v, views, refuse) end
-      return v
-    end,
-    __of = t,
-    __newindex = function(_, k) refuse(t, shown_key(k)) end,
-  })
-  views[t] = made
+-- A live view of t: reads what is there now; nested tables come as views, made when they are read. All views share
+-- their functions, because the JIT does not compile the making of closures. `views` is a table from new_views.
+local function view_index(view, k)
+  local meta = getmetatable(view)
+  local v = meta.__of[k]
+  if type(v) == "table" then return meta.__views.shown[v] or M.view(v, meta.__views) end
+  return v
+end
+
+local function view_newindex(view, k)
+  local meta = getmetatable(view)
+  meta.__views.refuse(meta.__of, shown_key(k))
+end
+
+-- refuse(table, key) raises. Views are kept by the table they show, as long as somebody holds them.
+function M.new_views(refuse) return {shown = setmetatable({}, {__mode = "kv"}), refuse = refuse} end
+
+function M.view(t, views)
+  local made = setmetatable({}, {__index = view_index, __newindex = view_newindex, __of = t, __views = views})
+  views.shown[t] = made
   return made
 end
 

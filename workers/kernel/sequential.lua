@@ -22,8 +22,10 @@ function M.new(world, regime)
   local room, drawn, drawn_at = 0, nil, nil
   local queue, queue_room = nil, -1
   local asking, asked = {}, D.asked
-  local seq, handled, born, killed = 0, 0, 0, 0
-  local about_sent, about_seq = nil, nil
+  local handled, born, killed = 0, 0, 0
+  local given, given_at = nil, nil    -- by sender: its last sequence number, and of which tick
+  local environments = {}             -- the same numbers of the environment's mail that is to be handed over
+  local sequence = 0                  -- of the message being handed over
 
   -- Between ticks mail waits in the calendar alone; who looks at it there opens no tick.
   mail.open = P.swap
@@ -31,9 +33,9 @@ function M.new(world, regime)
   local function follow_ids()
     if R.last_id > room then
       local bigger = floor(R.last_id * 1.5) + 64
-      local a, b = i32(bigger), i32(bigger)
-      for id = 0, room > 0 and room or -1 do a[id] = drawn[id]; b[id] = drawn_at[id] end
-      drawn, drawn_at, room = a, b, bigger
+      local a, b, c, d = i32(bigger), i32(bigger), i32(bigger), i32(bigger)
+      for id = 0, room > 0 and room or -1 do a[id], b[id], c[id], d[id] = drawn[id], drawn_at[id], given[id], given_at[id] end
+      drawn, drawn_at, given, given_at, room = a, b, c, d, bigger
     end
   end
 
@@ -49,10 +51,15 @@ function M.new(world, regime)
     R.kill(id)
   end
 
-  -- What must be true and visible once an agent has acted.
-  local function finish(id, self, name)
+  -- Notes how far the stream is that is armed, agent id's.
+  function Sq.keep_stream(id)
     local _, count = rng.save()
     if count > 0 then drawn[id] = count; drawn_at[id] = world.tick end
+  end
+
+  -- What must be true and visible once an agent has acted.
+  local function finish(id, self, name)
+    Sq.keep_stream(id)
     if self.id ~= id or self.type ~= name then world.inner.locked(self, id) end
     if P.is_gone() then
       world.removals[#world.removals] = nil
@@ -86,9 +93,12 @@ function M.new(world, regime)
     world.context = "step"
   end
 
-  local function next_seq()
-    seq = seq + 1
-    return seq
+  -- The number of the next message that is handed over, among its sender's of this tick.
+  local function number(from)
+    if from == 0 then return table.remove(environments, 1) end
+    if given_at[from] ~= world.tick then given[from] = 0; given_at[from] = world.tick end
+    given[from] = given[from] + 1
+    return given[from]
   end
 
   local function deliver(to, slot, shape, pos, from, e)
@@ -132,7 +142,7 @@ function M.new(world, regime)
       mail.sent = mail.sent + 1
       if R.where[to] == 0 then mail.dead = mail.dead + 1 return end
     end
-    mail.put_off(one.due, to, from, next_seq(), one.kind, one.body, world.tick, bound)
+    mail.put_off(one.due, to, from, number(from), one.kind, one.body, world.tick, bound)
   end
 
   -- Hands over everything that was sent, in the order it was sent, and what that makes agents send.
@@ -143,12 +153,15 @@ function M.new(world, regime)
       local n, rto, rfrom, rshape, rpos = P.inn()
       handled = handled + n
       if handled > limits.sends then
-        world.limit_hit = "messages go round without end: one turn was followed by more than " .. limits.sends
-          .. " messages; send with a delay of 1 to let the next tick handle them"
+        local from, shape = rfrom[n], rshape[n]
+        world.limit_hit = "messages go round without end: one turn was followed by more than " .. limits.sends .. ", the last from "
+          .. (from > 0 and "agent " .. from or "the environment") .. (shape > 0 and ", '" .. world.program.kinds[world.kind_of_shape[shape]] .. "'" or "")
+          .. "; what is for the next tick is sent with a delay of 1"
         error(world.limit_hit, 0)
       end
       for e = 1, n do
         local to, from, shape, pos = rto[e], rfrom[e], rshape[e], rpos[e]
+        if shape ~= 0 then sequence = number(from) end
         if shape == 0 then
           postpone(later[pos], to, from)
         elseif to > 0 then
@@ -173,7 +186,6 @@ function M.new(world, regime)
     local E = world.environment
     for j = 1, #E.spawns do world.spawns[#world.spawns + 1] = E.spawns[j] end
     E.spawns = {}
-    E.refresh()
   end
 
   -- What the environment asked for is done at once, too.
@@ -183,8 +195,9 @@ function M.new(world, regime)
   end
 
   -- A message of the environment, for the flush that is under way or comes next.
-  function Sq.enqueue(to, k, body)
+  function Sq.enqueue(to, k, body, seq)
     local shape = (to < 0 and world.shared or world.own)[k]
+    environments[#environments + 1] = seq
     P.put(to, shape, P.mailed[shape](body))
   end
 
@@ -233,9 +246,9 @@ function M.new(world, regime)
         local kind = world.program.kinds[one.kind]
         begin(one.to)
         world.context = "on." .. kind
-        about_sent, about_seq = one.sent, one.seq
+        world.handled = {kind = kind, body = one.body, from = one.from, sent = one.sent, seq = one.seq}
         world.handlers[k][kind](self, one.body, one.from)
-        about_sent = nil
+        world.handled = nil
         world.context = "step"
         finish(one.to, self, types[k].name)
         mail.delivered = mail.delivered + 1
@@ -297,7 +310,7 @@ function M.new(world, regime)
   -- All turns of a tick. Who was born in it has none; who died before its turn has none.
   function Sq.turns(tick)
     follow_ids()
-    seq, born, killed = 0, 0, 0
+    born, killed = 0, 0
     world.removals = {}
     world.context = "step"
     open_tick(tick)
@@ -389,25 +402,32 @@ function M.new(world, regime)
     local stream, count = rng.save()
     local left, context = Q.n, world.context
     local start, gone, handling = P.suspend()
+    local handled_before = world.handled
     asking[me], asked.depth = true, asked.depth + 1
     if count > 0 then drawn[me] = count; drawn_at[me] = world.tick end
     begin(id)
     world.context = "on." .. kind
+    world.handled = {kind = kind, body = copy, from = me, sent = world.tick, seq = 0}
     local answer = D.codec.copy(world.handlers[type_index][kind](self, copy, me), "answer")
     finish(id, self, types[type_index].name)
     asking[me], asked.depth = nil, asked.depth - 1
-    crumb[0], Q.n, world.context = me, left, context
+    crumb[0], Q.n, world.context, world.handled = me, left, context, handled_before
     P.resume(start, gone, handling)
     rng.resume(stream, count)
     return answer
   end
 
-  -- Sent tick and sequence of the message being handled.
+  -- Sent tick, kind and sequence of the message being handled, e of those read unless it waited or was asked;
+  -- an ask has the number 0. nil when none is.
   function Sq.about(e)
-    if about_sent then return about_sent, about_seq end
-    return world.tick, e
+    local one = world.handled
+    if one then return one.sent, one.kind, one.seq end
+    if e == 0 then return nil end
+    local _, _, _, rshape = P.inn()
+    return world.tick, world.program.kinds[world.kind_of_shape[rshape[e]]], sequence
   end
 
+  follow_ids()
   return Sq
 end
 

@@ -21,10 +21,7 @@ end
 function M.creation(world)
   local roster = world.roster
   world.replica.create(roster.born)
-  if world.environment then
-    world.environment.init()
-    world.environment.refresh()
-  end
+  if world.environment then world.environment.init() end
   for k = 1, #world.program.types do
     local from = roster.base[k]
     local first = 1
@@ -32,6 +29,7 @@ function M.creation(world)
     for slot = from + 1, from + roster.count[k] do
       local id = roster.ids[slot]
       D.population.create(world, k, id, slot, id - first + 1)
+      if world.sequential then world.sequential.keep_stream(id) end
     end
   end
 end
