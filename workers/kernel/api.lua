@@ -121,7 +121,7 @@ function M.new(world)
   function inner.bind(P) plan = P end
 
   local function put_boxed(to, k, body, delay, shape)
-    if delay == nil or delay == 1 then
+    if delay == nil or delay == 1 and not world.sequential then
       plan.put(to, shape, plan.mailed[shape](body))
     else
       whole_delay(delay)
@@ -186,15 +186,14 @@ function M.new(world)
 
   function api.message()
     local e = plan.handling()
-    local sent, kind, seq
+    local sent, k, seq
     if world.sequential then
-      sent, kind, seq = world.sequential.about(e)
+      sent, k, seq = world.sequential.about(e)
     elseif e > 0 then
-      sent, kind, seq = world.mail.about(e, world.tick)
-      kind = kinds[kind]
+      sent, k, seq = world.mail.about(e, world.tick)
     end
     if not sent then deny("message() speaks of the message being handled: call it inside a handler, not in init or step") end
-    return sent, kind, seq
+    return sent, kinds[k], seq
   end
 
   -- Births and deaths ------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ end
 function M.new(world)
   local C = empty()
   C.mover = 0                      -- whose move stands last: a later one of the same turn replaces it
-  C.shown = {}                     -- of other workers' interest: {type, field index, ids, values, n}
+  C.shown = {}                     -- published fields that changed, as published.lua lists them
   local R = world.roster
   local mail, ops, moves, links = C.mail, C.ops, C.moves, C.links
 
@@ -94,78 +94,6 @@ function M.new(world)
     mail, ops, moves, links = C.mail, C.ops, C.moves, C.links
     C.shown, C.mover = {}, 0
     return taken
-  end
-
-  -- Published fields -----------------------------------------------------------------------------------
-
-  local LOOP = [[
-  return function(...) local type, bad = ...
-    return function(selves, ids, from, to, column, changed_ids, changed)
-      local n = 0
-      for i = from, to do
-        local v, id = selves[i][%q], ids[i]
-        if v ~= column[id] then
-          local kind = type(v)
-          if kind == "table" or kind == "function" then bad(id, kind) end
-          n = n + 1
-          changed_ids[n] = id
-          changed[n] = v
-        end
-      end
-      return n
-    end
-  end]]
-
-  local loops = {}
-
-  function C.prepare()
-    for k, t in ipairs(world.program.types) do
-      for _, field in ipairs(t.publish or {}) do
-        world.published[field] = world.published[field] or {}
-        local chunk = D.compile.chunk({}, "publish", string.format(LOOP, field))
-        local function bad(id, kind)
-          world.crumb[0] = id
-          world.context = "publish"
-          error("publishes " .. field .. ", which is a " .. kind .. ": a published field is a number, a string, a boolean or nil", 0)
-        end
-        loops[#loops + 1] = {type = k, field = field, run = chunk(type, bad)}
-      end
-    end
-    C.publishes = #loops > 0
-  end
-
-  -- Compares what agents publish with what is shown of them; the difference is shown when the tick closes.
-  function C.publish()
-    for index, one in ipairs(loops) do
-      local k = one.type
-      local from, to = R.base[k] + 1, R.base[k] + R.count[k]
-      local ids, values, column = {}, {}, world.published[one.field]
-      local n = one.run(R.selves, R.ids, from, to, column, ids, values)
-      if n > 0 then C.shown[#C.shown + 1] = {index, n, ids, values} end
-    end
-  end
-
-  -- Shows one agent's fields at once (sequential regimes), or those given to a newborn.
-  function C.show(id, fields)
-    for _, field in ipairs(world.program.types[R.type_of[id]].publish or {}) do
-      local v = fields[field]
-      if type(v) == "table" or type(v) == "function" then
-        error("publishes " .. field .. ", which is a " .. type(v) .. ": a published field is a number, a string, a boolean or nil", 0)
-      end
-      world.published[field][id] = v
-    end
-  end
-
-  function C.hide(id)
-    for _, field in ipairs(world.program.types[R.type_of[id]].publish or {}) do world.published[field][id] = nil end
-  end
-
-  function C.apply_shown(shown)
-    for _, one in ipairs(shown) do
-      local column = world.published[loops[one[1]].field]
-      local ids, values = one[3], one[4]
-      for j = 1, one[2] do column[ids[j]] = values[j] end
-    end
   end
 
   -- Bytes ------------------------------------------------------------------------------------------------

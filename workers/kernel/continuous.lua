@@ -216,7 +216,7 @@ function M.new(spec)
     OFFSET = axes("shortest(#2 - #, W@)"),
     APART = square("#2"),
     MEASURE = square("#s[id]"),
-    SCAN = SCAN,
+    SCAN = SCAN, SEEK = SCAN,
     OPEN = deep and "local first_z, last_z = block(z, reach, PZ, NZ) for cz = first_z, last_z do" or "",
     CLOSE = deep and "end" or "",
     LAYER = deep and "1 + layers[cz + NZ]" or "1",

@@ -93,6 +93,7 @@ function M.new(world)
     acting("send")
     local k = world.inner.kind_index(kind)
     local id = world.inner.recipient(to)
+    local handled_now = delay == nil and world.sequential and world.tick > 0
     if delay == nil then delay = 1 else world.inner.whole_delay(delay) end
     local copy = world.inner.copied(body)
     if id == 0 then
@@ -103,7 +104,7 @@ function M.new(world)
     end
     if not world.takers[k][R.type_of[id]] then world.inner.unhandled(id, k) end
     local seq = next_sent()
-    if world.sequential and delay == 1 and world.tick > 0 then
+    if handled_now then
       world.sequential.enqueue(id, k, copy, seq)
     else
       world.mail.from_world(id, k, copy, world.tick + delay, seq, world.tick)
@@ -119,10 +120,11 @@ function M.new(world)
     acting("broadcast")
     local k = world.inner.kind_index(kind)
     local t = world.inner.broadcast_type(name, k)
+    local handled_now = delay == nil and world.sequential and world.tick > 0
     if delay == nil then delay = 1 else world.inner.whole_delay(delay) end
     local seq = next_sent()
     local copy = world.inner.copied(body)
-    if world.sequential and delay == 1 and world.tick > 0 then
+    if handled_now then
       world.sequential.enqueue(-t, k, copy, seq)
       return
     end

@@ -126,15 +126,17 @@ function M.fault_of(world, report, phase)
     -- What the kernel knows. Other variables cannot be told: a compiled trace does not restore those that
     -- are needed no more, so that in their places on the stack may stand another agent's.
     local known = {self and "self = " .. brief(self, 0)}
-    local at = world.plan.handling()
+    local at, one = world.plan.handling(), world.handled
     if at > 0 then
       local _, _, rfrom, rshape, rpos = world.plan.inn()
-      local kind = world.program.kinds[world.kind_of_shape[rshape[at]]]
+      one = {kind = world.kind_of_shape[rshape[at]], body = world.plan.peek[rshape[at]](rpos[at]), from = rfrom[at]}
+    end
+    if one then
+      local kind, msg = world.program.kinds[one.kind], brief(one.body, 0)
       fault.handler = "on." .. kind
-      local msg = brief(world.plan.peek[rshape[at]](rpos[at]), 0)
-      fault.handling = kind .. " " .. msg .. " from " .. (rfrom[at] > 0 and "agent " .. rfrom[at] or "the environment")
+      fault.handling = kind .. " " .. msg .. " from " .. (one.from > 0 and "agent " .. one.from or "the environment")
       known[#known + 1] = "msg = " .. msg
-      known[#known + 1] = "from = " .. rfrom[at]
+      known[#known + 1] = "from = " .. one.from
     end
     fault.locals = #known > 0 and concat(known, "; ") or nil
   end

@@ -72,7 +72,7 @@ end
 local DOWN = "i = i * 2 if k > tree[i] then k = k - tree[i] i = i + 1 end "
 local PASS = "if head[c + 1] == 0 then k = k - 1 end"
 if D.vm == "luajit" then
-  DOWN = "i = i * 2 do local left = tree[i] local right = rshift(left - k, 31) k = k - band(left, -right) i = i + right end "
+  DOWN = "i = i * 2 do local left = tree[i] local right = rshift(left - k, 31) k = k - band(left, 0 - right) i = i + right end "
   PASS = "k = k - rshift(head[c + 1] - 1, 31)"
 end
 
@@ -241,7 +241,6 @@ local SCAN = [==[
 if r > W + H then r = W + H end
 r = floor(r)
 local seen = 0
-$UNROLLED
 local list = lists[$KEY]
 if list == nil then list = make_list($KEY, y, r) end
 if list then
@@ -267,7 +266,6 @@ else
   end
 end
 charge(seen / 8)
-$ENDUNROLLED
 ]==]
 
 local READ = [==[
@@ -313,7 +311,7 @@ local SHAPES = {
   },
 }
 
--- The scan of the cells within r without a loop.
+-- The scan of the cells within r without a loop: three times as fast where nothing in it branches.
 local function unrolled(r, manhattan)
   local out, cells = {}, 0
   for d = -r, r do
@@ -356,7 +354,7 @@ function M.new(spec)
     FILLED = "if counted then shift_empty(c, -1) end",
     EMPTIED = "if counted then shift_empty(c, 1) end",
     CLIMB = rep("i = rshift(i, 1) tree[i] = tree[i] + by ", levels),
-    LEAVES = show(leaves), PITCH = show(pitch), MARGIN = show(MARGIN), UNROLLED = "", ENDUNROLLED = "",
+    LEAVES = show(leaves), PITCH = show(pitch), MARGIN = show(MARGIN),
     DESCEND = rep(DOWN, levels), PASS = PASS,
     -- beside every row of a bounded grid lies a place that is none
     SKIP = torus and "if x == S.width then x = 0 end" or "if x == S.width then c, x = c + 1, 0 end",
@@ -364,8 +362,8 @@ function M.new(spec)
     RANGE = torus and '"whole numbers up to 2^53, which wrap around"' or '"whole numbers from 0 to " .. size - 1',
     GUARD = spec.single and 'if head[c] ~= 0 then error("the cell " .. x .. ", " .. y .. " is taken", 0) end' or "",
     WRITE = "for k = 1, n do local x, y = S.get(found[k]) found[k] = y * S.width + x end w:i32s(found, 1, n)",
-    READ = READ, SCAN = SCAN, DISTANCE = "distance_to(x, y, id)",
-    VISIT = spec.single and "$EACH" or VISIT, NEAR = "id ~= 0", NEARSIGN = "-id",
+    READ = READ, SCAN = SCAN, SEEK = SCAN, DISTANCE = "distance_to(x, y, id)",
+    VISIT = spec.single and "$EACH" or VISIT, NEAR = "id ~= 0", NEARSIGN = "0 - id",
     COLUMNOFX = torus and "x % W" or "((x >= 0 and x < W) and x or W)",
     ROWOFY = torus and "(y % H)" or "((y >= 0 and y < H) and y or H)",
     WRAPDX = torus and wrapped("dx", "W") or "",
@@ -374,8 +372,8 @@ function M.new(spec)
   }
   if spec.single and spec.neighbors ~= 6 and (not torus or W >= 5 and H >= 5) then
     local diamond = spec.neighbors == 4
-    parts.UNROLLED = "if r == 1 then\n" .. unrolled(1, diamond) .. "\nelseif r == 2 then\n" .. unrolled(2, diamond) .. "\nelse\n"
-    parts.ENDUNROLLED = "end"
+    parts.SCAN = "if r == 1 then\n" .. unrolled(1, diamond) .. "\nelseif r == 2 then\n" .. unrolled(2, diamond)
+      .. "\nelse\n" .. SCAN .. "end"
   end
   for key, part in pairs(SHAPES[spec.neighbors]) do parts[key] = part end
   local S = { dims = 2, width = W, height = H, single = spec.single and true or false }

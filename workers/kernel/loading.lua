@@ -66,7 +66,7 @@ end
 -- Space, layers, network and environment, as the model has them; fills world.features, what agents get of it.
 local function make_shared(world)
   world.changes = D.changes.new(world)
-  world.changes.prepare()
+  world.shown = D.published.new(world)
   world.replica = D.replica.new(world)
   local W = world.replica
   local seen, layers = {}, nil
@@ -144,7 +144,7 @@ function M.prepare(world, settings)
   world.api, world.inner = api, inner
   D.later = world.later
   -- the plan
-  local text, own, shared, kind_of_shape = D.plan.generate(program, world.takers)
+  local text, own, shared, kind_of_shape = D.plan.generate(program, world.takers, settings.activation ~= "synchronous")
   world.own, world.shared, world.kind_of_shape = own, shared, kind_of_shape
   local chunk, why = load(text, "@kernel/generated.lua", "t")
   if not chunk then error({kind = "internal", message = "the generated plan does not compile: " .. why}, 0) end

@@ -101,7 +101,7 @@ local function run_one(tick)
     turns.turns(world, tick)
   end
   world.crumb[0] = 0
-  if world.changes.publishes and not world.sequential then world.changes.publish() end
+  if world.shown.exists and not world.sequential then world.changes.shown = world.shown.compare() end
   population.check_guards(world)
   world.mail.end_turns()
   world.mail.set_bound(world.bound)

@@ -173,8 +173,9 @@ function P.place(k, e)
 end
 ]==]
 
--- One shape: K fields, kind, index; `hand` tells how a body reaches the handler.
-local function shape_code(index, kind, keys, body, handled_by, checked)
+-- One shape: K fields, kind, index; `hand` tells how a body reaches the handler. `next_tick`: the delay that the
+-- quick way serves, "1", or "nil" where a message without delay does not wait for the next tick.
+local function shape_code(index, kind, keys, body, handled_by, checked, next_tick)
   local count = #keys
   local function each(pattern, separator)
     local parts = {}
@@ -208,7 +209,7 @@ local function shape_code(index, kind, keys, body, handled_by, checked)
     local store = "local p = wn + 1\nwn = p\nfrom_[e] = crumb[0]; shape_[e] = " .. index .. "; pos_[e] = p\n"
       .. (count > 0 and each("w#[p] = v#", "; ") .. "\n" or "") .. "n = e\n"
     add("P.S[%d] = function(to%s, delay)\n%s", index, params, types)
-    add("if type(to) ~= 'number' or (delay ~= nil and delay ~= 1)%s then return send_slow(%d, to, %s, delay) end\n", odd, kind.index, body_text)
+    add("if type(to) ~= 'number' or (delay ~= nil and delay ~= %s)%s then return send_slow(%d, to, %s, delay) end\n", next_tick, odd, kind.index, body_text)
     -- where the arrays are tables, they would keep a fraction
     local whole = D.vm == "luajit" and "" or " and to % 1 == 0"
     add("if not (to >= 1 and to <= last_id%s) then if to == 0 then return send_slow(%d, to, %s, delay) end bad_recipient(to) end\n",
@@ -216,11 +217,11 @@ local function shape_code(index, kind, keys, body, handled_by, checked)
     if checked then add("if not R.takers[%d][type_of[to]] then unhandled(to, %d) end\n", kind.index, kind.index) end
     add("if n >= stop then full() end\nlocal e = n + 1\nto_[e] = to\nif to_[e] ~= to then bad_recipient(to) end\n%send\n", store)
     add("P.B[%d] = function(name%s, delay)\n%s", index, params, types)
-    add("if (delay ~= nil and delay ~= 1)%s then return broadcast_slow(%d, name, %s, delay) end\n", odd, kind.index, body_text)
+    add("if (delay ~= nil and delay ~= %s)%s then return broadcast_slow(%d, name, %s, delay) end\n", next_tick, odd, kind.index, body_text)
     add("local k = broadcast_type(name, %d)\nlocal count = audience(k)\nif count < 1 then return end\n", kind.index)
     add("if n >= stop then full() end\nlocal e = n + 1\nto_[e] = -k; extra = extra + count - 1; special = true\n%send\n", store)
-    add("P.T[%d] = function(delay%s)\nif delay == 1 then P.S[%d](crumb[0]%s) else send_slow(%d, crumb[0], %s, delay, true) end\nend\n",
-      index, params, index, params, kind.index, body_text)
+    add("P.T[%d] = function(delay%s)\nif delay ~= nil and delay == %s then P.S[%d](crumb[0]%s) else send_slow(%d, crumb[0], %s, delay, true) end\nend\n",
+      index, params, next_tick, index, params, kind.index, body_text)
   end
   add("P.swaps[%d] = function()\n%scn = wn; wn = 0\nend\n", index, count > 0 and each("w#, r# = r#, w#", "; ") .. "\n" or "")
   add("P.peek[%d] = function(p) return %s end\n", index, constructor("r"))
@@ -287,9 +288,11 @@ end
 
 local M = {}
 
--- program: the front end's. takers[kind index][type index]: who handles what.
+-- program: the front end's. takers[kind index][type index]: who handles what. sequential: whether a message without
+-- delay is handled in its own tick.
 -- Returns the source of the plan and the tables of boxed shapes by kind index.
-function M.generate(program, takers)
+function M.generate(program, takers, sequential)
+  local next_tick = sequential and "nil" or "1"
   local parts = {HEAD}
   local kinds, shapes, types = program.kinds, program.shapes, program.types
   local function handled_by(kind)
@@ -303,7 +306,7 @@ function M.generate(program, takers)
   for _, shape in ipairs(shapes) do
     index = index + 1
     local list, checked = handled_by(shape.kind)
-    parts[#parts + 1] = shape_code(index, {index = shape.kind, name = kinds[shape.kind]}, shape.keys, nil, list, checked)
+    parts[#parts + 1] = shape_code(index, {index = shape.kind, name = kinds[shape.kind]}, shape.keys, nil, list, checked, next_tick)
   end
   local own, shared, kind_of_shape = {}, {}, {}
   for s = 1, #shapes do kind_of_shape[s] = shapes[s].kind end

@@ -116,7 +116,7 @@ end
 function M.apply(world, removals, spawns, new_shards, streams)
   local roster, W, changes = world.roster, world.replica, world.changes
   act(world, streams)
-  for _, taken in ipairs(streams) do changes.apply_shown(taken.shown) end
+  for _, taken in ipairs(streams) do world.shown.apply(taken.shown) end
   local places = parents_places(world, spawns)
   local mine = {}
   for j = 1, #removals do
@@ -136,7 +136,7 @@ function M.apply(world, removals, spawns, new_shards, streams)
     for j = 1, #spawns do
       local place = places[j] or none
       W.settle(given[j], spawns[j][1], spawns[j], place[1], place[2], place[3])
-      changes.show(given[j], spawns[j][3])
+      world.shown.show(kinds[j], given[j], spawns[j][3])
       if roster.where[given[j]] > 0 then here[#here + 1] = j end
     end
     sort(here, function(a, b)

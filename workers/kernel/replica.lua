@@ -297,7 +297,7 @@ function M.new(world)
   function W.remove(id)
     if W.space and W.space.placed(id) then W.space.take(id) end
     if W.network then W.network.drop(id) end
-    if world.changes.publishes then world.changes.hide(id) end
+    if world.shown.exists then world.shown.hide(R.type_of[id], id) end
   end
 
   -- The place of a newborn: asked for, or its parent's. `x, y, z` is where the parent stood.
@@ -317,25 +317,7 @@ function M.new(world)
 
   -- Bytes ----------------------------------------------------------------------------------------------
 
-  local function scalar_columns(w)
-    local names = {}
-    for name in pairs(world.published) do names[#names + 1] = name end
-    sort(names)
-    w:array(#names)
-    for _, name in ipairs(names) do
-      local column, ids, values, n = world.published[name], {}, {}, 0
-      for id = 1, R.last_id do
-        if column[id] ~= nil then n = n + 1; ids[n] = id; values[n] = column[id] end
-      end
-      w:array(4)
-      w:str(name)
-      w:int(n)
-      codec.column(w, ids, 1, n)
-      codec.column(w, values, 1, n)
-    end
-  end
-
-  W.exists = program.environment ~= nil or W.space ~= nil or W.network ~= nil or next(world.published) ~= nil
+  W.exists = program.environment ~= nil or W.space ~= nil or W.network ~= nil or world.shown.exists
 
   -- Canonical: equal worlds give equal bytes. Empty for a model that has none of this.
   function W.write()
@@ -346,7 +328,7 @@ function M.new(world)
     if W.space then W.space.write(w, R.last_id) else w:value(nil) end
     if W.layers then W.layers.write(w) else w:value(nil) end
     if W.network then W.network.write(w) else w:value(nil) end
-    scalar_columns(w)
+    world.shown.write(w)
     return w:result()
   end
 
@@ -361,17 +343,7 @@ function M.new(world)
     part(W.space, W.space and W.space.read)
     part(W.layers, W.layers and W.layers.read)
     part(W.network, W.network and W.network.read)
-    local count
-    count, pos = codec.array_header(bytes, pos)
-    for _ = 1, count do
-      local name, ids, values, n = nil, {}, {}, 0
-      _, pos = codec.array_header(bytes, pos)
-      name, pos = codec.decode(bytes, pos)
-      n, pos = codec.decode(bytes, pos)
-      pos = codec.read_column(bytes, pos, ids, 1)
-      pos = codec.read_column(bytes, pos, values, 1)
-      for j = 1, n do world.published[name][ids[j]] = values[j] end
-    end
+    world.shown.read(bytes, pos)
   end
 
   return W

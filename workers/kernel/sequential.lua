@@ -64,8 +64,8 @@ function M.new(world, regime)
     if P.is_gone() then
       world.removals[#world.removals] = nil
       kill(id)
-    elseif world.changes.publishes then
-      world.changes.show(id, self)
+    elseif world.shown.exists then
+      world.shown.show(R.type_of[id], id, self)
     end
   end
 
@@ -126,7 +126,7 @@ function M.new(world, regime)
     end
   end
 
-  local function postpone(one, to, from)
+  local function postpone(one, to, from, seq)
     if to == 0 then
       world.environment.post_at(one.due, from, one.kind, one.body)
       mail.sent = mail.sent + 1
@@ -142,7 +142,7 @@ function M.new(world, regime)
       mail.sent = mail.sent + 1
       if R.where[to] == 0 then mail.dead = mail.dead + 1 return end
     end
-    mail.put_off(one.due, to, from, number(from), one.kind, one.body, world.tick, bound)
+    mail.put_off(one.due, to, from, seq, one.kind, one.body, world.tick, bound)
   end
 
   -- Hands over everything that was sent, in the order it was sent, and what that makes agents send.
@@ -154,16 +154,17 @@ function M.new(world, regime)
       handled = handled + n
       if handled > limits.sends then
         local from, shape = rfrom[n], rshape[n]
-        world.limit_hit = "messages go round without end: one turn was followed by more than " .. limits.sends .. ", the last from "
-          .. (from > 0 and "agent " .. from or "the environment") .. (shape > 0 and ", '" .. world.program.kinds[world.kind_of_shape[shape]] .. "'" or "")
-          .. "; what is for the next tick is sent with a delay of 1"
+        local kind, from = world.kind_of_shape[rshape[n]], rfrom[n]
+        world.limit_hit = "messages go round without end: one turn was followed by more than " .. limits.sends .. " messages, the last "
+          .. (kind and "a '" .. world.program.kinds[kind] .. "' " or "") .. "from " .. (from > 0 and "agent " .. from or "the environment")
+          .. "; what can wait for the next tick is sent with a delay of 1"
         error(world.limit_hit, 0)
       end
       for e = 1, n do
         local to, from, shape, pos = rto[e], rfrom[e], rshape[e], rpos[e]
-        if shape ~= 0 then sequence = number(from) end
+        sequence = number(from)
         if shape == 0 then
-          postpone(later[pos], to, from)
+          postpone(later[pos], to, from, sequence)
         elseif to > 0 then
           mail.sent = mail.sent + 1
           local slot = R.where[to]
@@ -246,7 +247,7 @@ function M.new(world, regime)
         local kind = world.program.kinds[one.kind]
         begin(one.to)
         world.context = "on." .. kind
-        world.handled = {kind = kind, body = one.body, from = one.from, sent = one.sent, seq = one.seq}
+        world.handled = one
         world.handlers[k][kind](self, one.body, one.from)
         world.handled = nil
         world.context = "step"
@@ -352,10 +353,7 @@ function M.new(world, regime)
   function Sq.close_creation()
     for _, id in ipairs(world.removals) do kill(id) end
     world.removals = {}
-    if world.changes.publishes then
-      world.changes.publish()
-      world.changes.apply_shown(world.changes.take().shown)
-    end
+    world.shown.apply(world.shown.compare())
     if world.environment then Sq.settle_environment() end
     make_newborns()
     P.swap()
@@ -366,7 +364,7 @@ function M.new(world, regime)
       if shape ~= 0 then
         one = {due = 1, kind = world.kind_of_shape[shape], body = P.peek[shape](rpos[e])}
       end
-      postpone(one, rto[e], rfrom[e])
+      postpone(one, rto[e], rfrom[e], number(rfrom[e]))
     end
     for j = #later, 1, -1 do later[j] = nil end
   end
@@ -407,7 +405,7 @@ function M.new(world, regime)
     if count > 0 then drawn[me] = count; drawn_at[me] = world.tick end
     begin(id)
     world.context = "on." .. kind
-    world.handled = {kind = kind, body = copy, from = me, sent = world.tick, seq = 0}
+    world.handled = {kind = k, body = copy, from = me, sent = world.tick, seq = 0}
     local answer = D.codec.copy(world.handlers[type_index][kind](self, copy, me), "answer")
     finish(id, self, types[type_index].name)
     asking[me], asked.depth = nil, asked.depth - 1
@@ -424,7 +422,7 @@ function M.new(world, regime)
     if one then return one.sent, one.kind, one.seq end
     if e == 0 then return nil end
     local _, _, _, rshape = P.inn()
-    return world.tick, world.program.kinds[world.kind_of_shape[rshape[e]]], sequence
+    return world.tick, world.kind_of_shape[rshape[e]], sequence
   end
 
   follow_ids()

@@ -180,8 +180,8 @@ local CONDITIONS = {
   typed = "$NEAR and type_of[id] == t and id ~= me",
 }
 local SIGNS = {
-  any = "band($NEARSIGN, -bxor(id, me))",
-  typed = "band($NEARSIGN, -bxor(id, me), bxor(type_of[id], t) - 1)",
+  any = "band($NEARSIGN, 0 - bxor(id, me))",
+  typed = "band($NEARSIGN, 0 - bxor(id, me), bxor(type_of[id], t) - 1)",
 }
 
 local FOUND, COUNTED = "if $TEST then n = n + 1 found[n] = id end", "if $TEST then n = n + 1 end"
@@ -248,17 +248,22 @@ function S.nearest(x, y, z, r, me, t)
 end
 ]==]
 
--- The searches of one space. parts.SCAN is code that walks the cells in order and runs $EACH for every id there.
+-- The searches of one space. parts.SCAN is code that walks the cells in order and runs $EACH for every id there; parts.SEEK is
+-- the same for the search of the nearest.
 local function searches(parts)
   local out = {}
   for _, name in ipairs({ "any", "typed" }) do
-    local function scan(each)
+    local function scan(text, each)
       each = (parts.MEASURE or "") .. " " .. each
       local values = { EACH = each, TEST = CONDITIONS[name], SIGN = SIGNS[name] }
       for key, part in pairs(parts) do values[key] = part end
-      return fill(parts.SCAN, values)
+      return fill(text, values)
     end
-    out[#out + 1] = fill(gsub(SEARCHES, "%$NAME", name), { FINDING = scan(FOUND), COUNTINGALL = scan(COUNTED), SEEKING = scan(NEARER) })
+    out[#out + 1] = fill(gsub(SEARCHES, "%$NAME", name), {
+      FINDING = scan(parts.SCAN, FOUND),
+      COUNTINGALL = scan(parts.SCAN, COUNTED),
+      SEEKING = scan(parts.SEEK, NEARER),
+    })
   end
   out[#out + 1] = fill(DISPATCH, parts)
   return concat(out, "\n")
