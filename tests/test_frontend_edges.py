@@ -12,6 +12,7 @@ EDGES = ONE_TYPE + '[environment]\nnetwork = { kind = "edges", file = "links.csv
     ("text", "edges"),
     [
         ("1,2\n2,3\n", [1, 2, 1, 2, 3, 1]),
+        ("1.0,2\n 2 , 3 ", [1, 2, 1, 2, 3, 1]),
         ("from,to\n1,2\n", [1, 2, 1]),
         ("from,to,weight\r\n1, 2, 0.5\r\n\r\n3,1,-2e3\r\n", [1, 2, 0.5, 3, 1, -2000]),
         ("\ufeff1,2\n", [1, 2, 1]),
@@ -30,6 +31,7 @@ def test_an_edge_list_is_read_with_or_without_header_and_weights(
     ("text", "line", "place", "reason", "cure"),
     [
         ("1,2\n1,x\n", 2, "x", "'x' is not a number", "from,to"),
+        ("1,2\n1_0,2\n", 2, "1_0", "'1_0' is not a number", ""),
         ("1,2\n1, 2.5\n", 2, "2.5", "not a whole number", "indices are 1, 2, 3"),
         ("0,1\n", 1, "0", "index 0: indices count from 1", "add 1 to every index"),
         ("1,-4\n", 1, "-4", "index -4", ""),

@@ -187,3 +187,143 @@ def test_4_12_delayed_mail_opens_the_tick_in_agent_order_before_any_turn() -> No
         (3, "note\tall\t1\t1\tnote\t4"),
         (4, "note\tafter 2\t2\t3\tnote\t1"), (4, "note\tall\t1\t1\tnote\t4"),
     ]  # fmt: skip
+
+
+ASKED = """
+function on.who(self, msg, from)
+  self.asked = (self.asked or 0) + 1
+  return {me = self.id, from = from, said = msg.said, all = {self.asked}}
+end
+function on.nothing(self) end
+function on.fails(self, msg)
+  return self.x.y
+end
+function on.next(self, msg, from) return ask(self.id % 60 + 1, "next", {}) end
+function on.back(self, msg, from) return ask(from, "who") end
+function on.dies(self) remove() return "gone" end
+function on.tells(self) return {print} end
+"""
+
+
+def asks(body: str, agents: int = 3, regime: str = '"ordered"') -> p.ModelSpec:
+    """A model whose agent 1 does ``body``, line 16 of its file, in tick 1."""
+    source = f"{ASKED[1:]}function step(self)\n  if tick() == 1 and self.id == 1 then\n{body}\nend end"
+    return written(head(regime, agents, 0), a=source, b="")
+
+
+def test_4_12_ask_returns_a_copy_of_what_the_others_handler_returns() -> None:
+    body = """
+      local said = {1}
+      local answer = ask(2, "who", {said = said})
+      answer.said[1] = "mine" answer.all[2] = "mine"
+      self.answers = {answer, ask(2, "who"), said, select("#", ask(3, "nothing"))}
+    """
+    found = run(asks(body), [3, 0], 1)
+    assert found.state(1)["answers"] == [
+        {"me": 2, "from": 1, "said": ["mine"], "all": [1, "mine"]},
+        {"me": 2, "from": 1, "all": [2]}, [1], 1,
+    ]  # fmt: skip
+    assert (found.state(2)["asked"], found.counts) == (2, (0, 0, 0))
+
+
+def test_4_12_asking_the_environment_runs_its_handler_now() -> None:
+    environment = """
+        function init(env) env.n = {0} end
+        function on.add(env, msg, from)
+          env.n[1] = env.n[1] + msg.n
+          send(from, "note", {t = env.n[1]}) spawn("b") log(from)
+          return env.n
+        end
+    """
+    agent = NOTE + """
+        function step(self)
+          if tick() == 1 then
+            local answer = ask("environment", "add", {n = self.id})
+            answer[1] = answer[1] + 1000
+            self.had, self.now, self.bs = answer[1], env.n[1], #agents("b")
+          end
+        end
+    """  # fmt: skip
+    spec = written(head('"ordered"', 3), a=agent, b="", environment=environment)
+    found = run(spec, [3, 0], 1)
+    assert [found.state(i)["had"] for i in (1, 2, 3)] == [1001, 1003, 1006]
+    assert [found.state(i)["now"] for i in (1, 2, 3)] == [1, 3, 6]
+    # what it spawned is there when the turn ends, and its answer by mail comes then too
+    assert [found.state(i)["bs"] for i in (1, 2, 3)] == [0, 1, 2]
+    assert [found.state(i)["got"] for i in (1, 2, 3)] == ["110 ", "130 ", "160 "]
+
+
+REFUSED = {
+    'ask(1, "who")': "ask: agent 1 asks itself; call the function directly",
+    'ask(2, "back")': "ask: agent 2 asks agent 1, which waits for an answer itself: a cycle; "
+    "send a message instead",
+    'ask(2, "next")': "ask: more than 50 agents wait for one another's answers; "
+    "send messages instead",
+    'ask(2, "dies") ask(2, "who")': "ask: agent 2 is gone; alive(id) tells before",
+    'ask(99, "who")': "no agent has the id 99: ids are whole numbers from 1 to 60 so far",
+    'local kind = "noise" ask(2, kind)': "no agent type handles 'noise'",
+    'ask(2, "tells")': "answer[1] is a function",
+    'ask(2, "who", {f = print})': "body.f is a function",
+    'ask(2, "fails")': "attempt to index field 'x'",
+}
+
+
+@pytest.mark.parametrize("call", REFUSED)
+def test_4_12_what_cannot_be_asked_is_a_fault_that_says_so(call: str) -> None:
+    def fault(place: tuple[int, str]) -> tuple[p.Fault | None, int]:
+        world = Shares(asks(call, 60), [60, 0], *place[:1], vm=place[1]).run(2)
+        return world.fault, world.tick
+
+    found, tick = same_for(ALONE if "fails" not in call else ALONE[:1], fault)
+    assert REFUSED[call] in found.message
+    assert (found.tick, tick, found.file) == (1, 0, "agents/a.lua")
+    who, line, handling = {
+        "ba": (2, 10, "back {} from agent 1"),
+        "ne": (51, 9, "next {} from agent 50"),
+        "te": (2, 16, "tells {} from agent 1"),
+        "fa": (2, 7, "fails {} from agent 1"),
+    }.get(call[8:10], (1, 16, None))
+    assert (found.agent, found.line, found.handling) == (who, line, handling)
+
+
+@pytest.mark.parametrize("call", ["pcall(ask, 2, 'fails')", "xpcall(function() ask(2, 'fails') end, log)"])
+def test_4_12_pcall_cannot_hide_the_failure_of_another_but_ones_own_mistake(call: str) -> None:
+    body = f"pcall(function() local ok = {call} self.kept = ok end)"
+    failed = everywhere(asks(body), [3, 0], 1, places=ALONE).fault
+    assert failed is not None
+    assert (failed.agent, failed.handler, failed.line) == (2, "on.fails", 7)
+    own = asks("self.own = {pcall(ask, 1, 'who')} self.more = ask(2, 'who').me")
+    found = run(own, [3, 0], 1).state(1)
+    assert found["own"][0] is False
+    assert (found["own"][1][:18], found["more"]) == ("ask: agent 1 asks ", 2)
+
+
+def test_4_12_ask_and_the_streams_of_those_who_draw_do_not_mix() -> None:
+    """Each agent has one stream a tick, whoever is asked in between (4.10)."""
+    source = """
+        function init(self) self.x = {} end
+        local function draw(self) self.x[#self.x + 1] = random() end
+        function on.draw(self, msg, from)
+          draw(self)
+          if msg.deep then ask(msg.deep, "draw", {}) end
+          draw(self)
+        end
+        function step(self)
+          draw(self)
+          if self.id == 2 then ask(1, "draw", {deep = 3}) ask(3, "draw", {deep = 1}) end
+          draw(self)
+          send(self.id % 3 + 1, "draw", {})
+          after(1, "draw", {})
+        end
+    """.replace("local function draw", "local function put").replace(" draw(self)", " put(self)")
+
+    def drawn(regime: str) -> Outcome:
+        return run(written(head(regime, 3), a=source, b=""), [3, 0], 2, seed=7)
+
+    for regime in REGIMES[:2]:
+        found = drawn(regime)
+        # first tick: 2 at its step, 2 in mail, and what 2 asks: four of 1 and 3; then also own mail
+        first, second = [8, 4, 8], [10, 6, 10]
+        for id_ in (1, 2, 3):
+            expected = draws(7, id_, 1, first[id_ - 1]) + draws(7, id_, 2, second[id_ - 1])
+            assert found.state(id_)["x"] == expected

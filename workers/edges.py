@@ -36,7 +36,7 @@ def read_edges(text: str, file: str) -> tuple[list[float], Findings]:
         if number == 1 and _is_header(line):
             continue
         try:
-            link = _link(line)
+            link = _plain(line) or _link(line)
             if columns and len(link) != columns:
                 message = f"this line has {len(link)} columns, those above have {columns}"
                 raise _Bad(message, "give every line a weight, or none")
@@ -61,6 +61,19 @@ def _is_header(line: str) -> bool:
     return len(cells) > 1 and all(cell[:1].isalpha() for cell in cells)
 
 
+def _plain(line: str) -> list[float] | None:
+    """A line of an edge list as most are, without reporting: there may be a million of them."""
+    cells = line.split(",")
+    if "_" in line or not 2 <= len(cells) <= 3:
+        return None
+    try:
+        link: list[float] = [int(cells[0]), int(cells[1]), *map(float, cells[2:])]
+    except ValueError:
+        return None
+    sound = 1 <= link[0] <= _LARGEST and 1 <= link[1] <= _LARGEST and link[0] != link[1]
+    return link if sound and math.isfinite(link[-1]) else None
+
+
 def _link(line: str) -> list[float]:
     cells = line.split(",")
     if not 2 <= len(cells) <= 3:
@@ -75,7 +88,7 @@ def _link(line: str) -> list[float]:
         shown = cell.strip()
         place = (start + len(cell) - len(cell.lstrip()), max(1, len(shown)))
         try:
-            value = float(shown)
+            value = float(shown if "_" not in shown else "")
         except ValueError:
             raise _Bad(f"'{shown}' is not a number", _FORM, *place) from None
         if at == 2:
