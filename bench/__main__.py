@@ -19,7 +19,7 @@ from runtime.errors import GedankenError
 
 
 def parser() -> argparse.ArgumentParser:
-    names = "\n".join(f"  {name:<8} {what}" for name, (_, what) in BENCHMARKS.items())
+    names = "\n".join(f"  {name:<10} {what}" for name, (_, what) in BENCHMARKS.items())
     options = argparse.ArgumentParser(
         prog="python -m bench",
         description="Time the runtime beside its yardsticks, and check every result that is timed.",
@@ -72,7 +72,7 @@ def _run(names: Sequence[str], options: Options, out: TextIO) -> tuple[list[Row]
                 print(table.line(row), file=out, flush=True)
         except (CheckFailed, GedankenError) as error:
             failed = True
-            print(f"{name:<8} FAILED: {error}", file=out, flush=True)
+            print(f"{name:<10} FAILED: {error}", file=out, flush=True)
     print(f"\n{table.LEGEND}", file=out)
     return rows, failed
 

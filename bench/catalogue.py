@@ -6,6 +6,7 @@ from typing import Final
 
 from bench.harness import Workload
 from bench.workloads import (
+    automata,
     cold,
     compute,
     creation,
@@ -14,6 +15,8 @@ from bench.workloads import (
     idle,
     messages,
     scaling,
+    spaces,
+    worlds,
 )
 
 BENCHMARKS: Final[dict[str, tuple[Workload, str]]] = {
@@ -26,6 +29,14 @@ BENCHMARKS: Final[dict[str, tuple[Workload, str]]] = {
     "create": (creation.run, "create agents with three fields; bytes per agent"),
     "growth": (scaling.growth, "ring from a thousand to a million agents"),
     "million": (scaling.million, "a million agents, one message each per tick: peak memory"),
+    "schelling": (worlds.schelling, "Schelling's segregation, 8000 people, beside Mesa"),
+    "wolf_sheep": (worlds.wolf_sheep, "wolves, sheep and grass on 10 000 cells, beside Mesa"),
+    "flocking": (worlds.flocking, "400 birds that look far, beside Mesa"),
+    "fire": (automata.fire, "forest fire on 500 x 500 cells, created and run to its end"),
+    "sandpile": (automata.sandpile, "65 536 grains on one site, created and run to rest"),
+    "life": (automata.life, "Game of Life on a million cells, as a layer"),
+    "movers": (spaces.movers, "agents that move and look around in a continuous space"),
+    "crowd": (spaces.crowd, "agents on a grid of a million cells: peak memory"),
     "cold": (cold.run, "`simctl run` of a small model, from nothing"),
     "mcp": (gateway.run, "sim_create and sim_run over MCP, warm"),
 }

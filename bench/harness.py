@@ -72,6 +72,8 @@ class Row:
     ratio_to_mesa: float | None = None
     ratio_to_one_worker: float | None = None
     targets: tuple[Target, ...] = ()
+    remark: str = ""
+    """What the table says at the end of the line: populations, for instance."""
     notes: Mapping[str, float] = field(default_factory=dict)
 
     @property

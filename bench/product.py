@@ -55,6 +55,13 @@ class Running:
         )
         return table.rows[0][-1]
 
+    def column(self, agent_type: str, field: str, where: str) -> list[Scalar | None]:
+        """An expression of every agent of a type for which ``where`` holds, 100 000 at most."""
+        query = QueryAgents(
+            sim=self.info.sim, agent_type=agent_type, where=where, fields=[field], limit=100_000
+        )
+        return [row[-1] for row in self._client.request(query).rows]
+
     def remove(self) -> None:
         self._client.request(RemoveSimulation(sim=self.info.sim))
 
@@ -83,13 +90,14 @@ class Product:
         *,
         workers: int,
         watched: bool = False,
+        seed: int = 1,
     ) -> Running:
         """Creates a simulation; it stands at tick 0."""
         order = CreateSimulation(
             name=folder.name,
             files=read_files(folder, watched),
             parameters=dict(parameters),
-            seed=1,
+            seed=seed,
             workers=workers,
         )
         return Running(self._client, self._client.request(order).simulation)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from runtime import library
+
 HERE = Path(__file__).parent
 LIBRARY = HERE.parent / "models"
 OWN = HERE / "models"
@@ -16,10 +18,7 @@ WATCHING = re.compile(r"^\[(?:metrics|invariants|stop)\]\n(?:(?!\[).*\n?)*", re.
 def read_files(folder: Path, watched: bool) -> dict[str, str]:
     """A model's files. Without ``watched`` its metrics, invariants and stop are left out, so that
     agents alone are timed, as in the yardsticks."""
-    texts = {
-        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
-        for path in sorted([folder / "model.toml", *folder.glob("agents/*.lua")])
-    }
+    texts = library.read_files(folder)
     if not watched:
         texts["model.toml"] = WATCHING.sub("", texts["model.toml"])
     return texts

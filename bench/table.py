@@ -18,7 +18,7 @@ COLUMNS = {
 }
 """Columns of ratios, with the heads under which they stand."""
 
-WIDTHS = (8, 9, 3, 21, 16, 7, 8, 8, 7, 9)
+WIDTHS = (10, 9, 3, 21, 16, 7, 8, 8, 7, 9)
 HEADS = ("name", "agents", "w", "ns/agent-step", "value", *COLUMNS.values())
 
 LEGEND = """\
@@ -49,7 +49,7 @@ def line(row: Row) -> str:
         *(f"{_number(ratio)} ×" if ratio is not None else "" for ratio in ratios),
     )
     verdicts = ", ".join(_verdict(target, met) for target, met in row.verdicts())
-    return f"{_line(cells)}  {verdicts}".rstrip()
+    return f"{_line(cells)}  {'; '.join(filter(None, (verdicts, row.remark)))}".rstrip()
 
 
 def machine() -> str:

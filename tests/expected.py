@@ -138,10 +138,9 @@ def _numbers_of(entry: dict[str, Any]) -> list[Number]:
 
 def groups(wanted: Callable[[Number], bool]) -> list[Group]:
     """The numbers that are ``wanted`` of all models, each group with its runs in common."""
-    found: dict[str, list[Number]] = {}
+    found: dict[tuple[str, str], list[Number]] = {}
     for model in NAMES:
         for number in filter(wanted, read_numbers(MODELS / model / "expected.toml")):
-            key = [model, number.parameters, number.ticks, number.runs, number.workers]
-            found.setdefault(repr(key), []).append(number)
-    models = [key.split("'", 2)[1] for key in found]
-    return [Group(m, tuple(n)) for m, n in zip(models, found.values(), strict=True)]
+            runs = [number.parameters, number.ticks, number.runs, number.workers]
+            found.setdefault((model, repr(runs)), []).append(number)
+    return [Group(model, tuple(numbers)) for (model, _), numbers in found.items()]

@@ -1,6 +1,7 @@
 """Spaces of the kernel in a Lua state of their own, with what they need of a world.
 
-Agent ``id`` is of type "odd" or "even" as its id is, and publishes ``mark`` = id % 3.
+Agent ``id`` is of type "odd" or "even" as its id is, and publishes ``mark`` and ``sign``, both
+id % 3; values of ``sign`` have codes.
 """
 
 from __future__ import annotations
@@ -22,17 +23,29 @@ _MODULES = (
 )  # fmt: skip
 
 _WORLD = """
+local unpack = table.unpack or unpack
 local kind, last, spec = ...
 spec = load("return " .. spec)()
 local S = deps[kind].new(spec)
-local type_of, published = deps.buffer.i32(last), {mark = {}}
-for id = 1, last do type_of[id] = id % 2 == 1 and 1 or 2; published.mark[id] = id % 3 end
+local type_of, published = deps.buffer.i32(last), {mark = {}, sign = {}}
+local codes, wanted = deps.buffer.i32(last), deps.buffer.i32(4)
+for id = 1, last do
+  type_of[id] = id % 2 == 1 and 1 or 2
+  published.mark[id], published.sign[id], codes[id] = id % 3, id % 3, id % 3 + 1
+end
+local function search(field, value)
+  if field == "mark" then return nil end
+  local code = value >= 0 and value <= 2 and value + 1 or 0
+  if code > 0 then wanted[code] = 1 end
+  return codes, wanted, code
+end
 S.reserve(last)
 S.roster(type_of)
 deps.rng.at(1, 1)
 deps.rng.arm(1)
 local crumb = deps.buffer.i32(1)
 local world = {crumb = crumb, type_index = {odd = 1, even = 2}, published = published,
+  shown = {search = search},
   roster = {last_id = last}, rng = deps.rng}
 local W = {S = S, api = deps.space.api(S, world)}
 
@@ -41,7 +54,7 @@ local function result(ok, first, ...)
   if type(first) == "table" then
     local list = {}
     for k = 1, #first do list[k] = first[k] end
-    return "list", deps.unpack(list)
+    return "list", unpack(list)
   end
   return "values", first, ...
 end
@@ -55,7 +68,7 @@ end
 function W.kernel(name, ...) return result(pcall(S[name], ...)) end
 
 function W.put_many(columns)
-  local ids, x, y, z = deps.unpack(load("return " .. columns)())
+  local ids, x, y, z = unpack(load("return " .. columns)())
   if z then S.put_many(ids, x, y, z, #ids) else S.put_many(ids, x, y, #ids) end
 end
 
@@ -76,10 +89,8 @@ return W
 @cache
 def _kernel(vm: str) -> Kernel:
     kernel = Kernel(vm, *_MODULES)
-    kernel.function(
-        "deps.rng = deps.random.new(deps) deps.unpack = table.unpack or unpack deps.random = deps.rng"
-    )()
-    for name in ("maths", "base", "sandbox", "space", "grid", "continuous"):
+    kernel.function("deps.rng = deps.random.new(deps) deps.random = deps.rng")()
+    for name in ("maths", "base", "sandbox", "space", "cells", "grid", "continuous"):
         kernel.load(name)
     return kernel
 

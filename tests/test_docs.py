@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ import msgspec
 import pytest
 from examples import ROOT, Block, Example, all_blocks, blocks, examples
 from mcp.client import Client
+from written import written
 
 from mcp_gateway.catalogue import Catalogue, shipped_models
 from mcp_gateway.link import Link
 from mcp_gateway.server import Gateway
 from mcp_gateway.store import ModelStore
-from runtime import library, protocol
+from runtime import library, model_activation, model_agents, model_environment, protocol
 from runtime.client import Client as CoordinatorClient
 from runtime.client import embedded_coordinator
 from runtime.core.lifecycle import diagram
@@ -27,7 +29,10 @@ from workers import names
 from workers.host import Host
 
 GUIDE = ROOT / "mcp_gateway" / "guide"
-TOPICS = {"index", "model", "lua", "messages", "metrics", "query", "errors", "library", "limits"}
+TOPICS = {
+    "index", "model", "lua", "messages", "metrics", "environment", "space", "network", "regimes",
+    "query", "errors", "library", "limits",
+}  # fmt: skip
 CHARACTERS_PER_TOKEN = 4
 TOKENS = 600
 
@@ -130,14 +135,49 @@ def test_the_limits_shown_are_those_of_the_kernel(page: str):
     assert {name: value for name, value in shown.items() if f" {value}" not in text} == {}
 
 
-def test_the_lua_page_names_everything_that_scripts_and_expressions_may_use():
-    later = {"env", "ask"}
-    library = {name for members in names.LIBRARIES.values() for name in members}
-    wanted = (names.API | names.BASE | names.AGGREGATES | library) - later
-    text = (ROOT / "docs" / "lua-api.md").read_text(encoding="utf-8")
+def code_words(page: str) -> set[str]:
+    """Every word that stands in `code` on the page, outside its blocks."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    text = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
     code = " ".join(re.findall(r"`([^`\n]+(?:\n[^`\n]+)*)`", text))
-    known = set(re.findall(r"\w+", code))
-    assert wanted - known == set()
+    return set(re.findall(r"\w+", code))
+
+
+def test_the_lua_page_names_everything_that_scripts_and_expressions_may_use():
+    library = {name for members in names.LIBRARIES.values() for name in members}
+    wanted = names.API | names.BASE | names.AGGREGATES | names.LAYER_METHODS | library
+    assert wanted - code_words("docs/lua-api.md") == set()
+
+
+def test_the_lua_page_names_all_that_a_model_may_declare_of_its_world():
+    wanted = {*model_environment._KEYS, *model_environment._NETWORKS, *model_activation.REGIMES}
+    for keys in (*model_environment._SPACES.values(), *model_environment._NETWORKS.values()):
+        wanted |= set(keys)
+    wanted |= {
+        *model_environment._SPACES,
+        *model_environment._LAYER,
+        *model_agents._PLACES,
+        "by_type",
+    }
+    assert wanted - code_words("docs/lua-api.md") == set()
+
+
+LIMITS_OF_THE_WORLD = [
+    ("replica.lua", "MOST_CELLS", "cells of a grid"),
+    ("generators.lua", "MAX_LINKS", "links that a network starts with"),
+    ("sequential.lua", "MOST_ASKS", "wait for one another"),
+]
+
+
+@pytest.mark.parametrize(("file", "constant", "what"), LIMITS_OF_THE_WORLD)
+def test_the_limits_of_the_world_shown_are_those_of_the_kernel(file: str, constant: str, what: str):
+    kernel = (ROOT / "workers" / "kernel" / file).read_text(encoding="utf-8")
+    value = re.search(rf"local {constant} = (\d+)", kernel)
+    assert value is not None
+    shown = f"{int(value[1]):,}".replace(",", " ")
+    text = (ROOT / "docs" / "lua-api.md").read_text(encoding="utf-8")
+    (row,) = [line for line in text.splitlines() if line.startswith("|") and what in line]
+    assert f"| {shown} |" in row
 
 
 # --- the guide ---------------------------------------------------------------------------------
@@ -150,6 +190,13 @@ def test_the_guide_has_its_topics_and_each_fits_a_small_context():
     }
     assert sizes.keys() >= TOPICS
     assert {name: size for name, size in sizes.items() if size > TOKENS} == {}
+
+
+def test_the_page_of_the_library_and_the_readme_name_every_model():
+    shipped = set(shipped_models())
+    for page in ("mcp_gateway/guide/library.md", "README.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        assert {name for name in shipped if not re.search(rf"\b{name}\b", text)} == set(), page
 
 
 def calls(page: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -243,6 +290,106 @@ def between_markers(page: str, name: str) -> str:
 def test_the_protocol_page_lists_every_record_with_its_fields(name: str):
     shown = between_markers("protocol.md", name).splitlines()[2:]
     assert shown == tables()[name]
+
+
+class Reader:
+    """Reads what docs/protocol.md says of changes: msgpack, with columns between."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.at = data, 0
+
+    def value(self) -> Any:
+        unpacker = msgpack.Unpacker(strict_map_key=False)
+        unpacker.feed(self.data[self.at :])
+        found = unpacker.unpack()
+        self.at += unpacker.tell()
+        return found
+
+    def array(self) -> int:
+        unpacker = msgpack.Unpacker()
+        unpacker.feed(self.data[self.at :])
+        length = unpacker.read_array_header()
+        self.at += unpacker.tell()
+        return length
+
+    def column(self) -> list[Any]:
+        form = self.data[self.at : self.at + 1]
+        (n,) = struct.unpack_from("<I", self.data, self.at + 1)
+        self.at += 5
+        if form == b"m":
+            return [self.value() for _ in range(n)]
+        items = {b"c": "<d", b"i": f"<{n}i", b"d": f"<{n}d"}[form]
+        found = struct.unpack_from(items, self.data, self.at)
+        self.at += struct.calcsize(items)
+        return [int(x) for x in (found * n if form == b"c" else found)]
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        columns = self.array() - 1
+        n = self.value()
+        found = [self.column() for _ in range(columns)]
+        assert {len(column) for column in found} == {n}
+        return list(zip(*found, strict=True))
+
+
+def test_the_changes_of_a_tick_lie_as_the_protocol_page_says():
+    toml = """
+        [environment]
+        network = { kind = "empty" }
+        space = { kind = "grid", width = 5, height = 4 }
+        [environment.layers]
+        heat = 0
+        [agents.a]
+        count = 3
+        place = "grid"
+        publish = ["n"]
+    """
+    agent = """
+        function init(self) self.n = 0 end
+        function step(self)
+          self.n = 7 * self.id
+          move_to(4, self.id)
+          layer.heat:add(2, 1, 5)
+          if self.id < 3 then
+            link_to(3, 2)
+            send("environment", "note", {t = self.id})
+            spawn("a", {n = 1}, 1, 2)
+          else
+            remove()
+          end
+        end
+    """
+    environment = "function on.note(env, msg) env.t = msg.t end"
+    spec = written(toml, a=agent, environment=environment)
+    host = Host()
+    host.handle(
+        protocol.Load(
+            epoch=0, worker=0, workers=2, model=spec, parameters={}, seed=1, counts=[3],
+            shard_size=3, placement=[0],
+        ),
+        [],
+    )  # fmt: skip
+    for tick in (0, 1):
+        stepped, _ = host.handle(protocol.Step(epoch=0, tick=tick, last=tick), [])
+        assert isinstance(stepped, protocol.Stepped)
+        assert stepped.fault is None, stepped.fault
+        if tick == 0:
+            close = protocol.Close(epoch=0, tick=0, changes=[stepped.changes, b""])
+            closed, _ = host.handle(close, [])
+            assert isinstance(closed, protocol.Closed), closed
+    blob = Reader(stepped.changes)
+    assert blob.array() == 3
+    assert blob.value() == [3]
+    assert blob.value() == [[1, 1, {"n": 1}, 1, 2, None], [2, 1, {"n": 1}, 1, 2, None]]
+    assert blob.array() == 5
+    assert blob.rows() == [(1, 1, 1, {"t": 1}), (2, 1, 1, {"t": 2})]
+    assert blob.rows() == [(id_, 1, 1, 7, 5) for id_ in (1, 2, 3)]
+    assert blob.rows() == [(id_, 4, id_, 0) for id_ in (1, 2, 3)]
+    assert blob.rows() == [(1, 3, 1, 2), (2, 3, 1, 2)]
+    assert blob.array() == 1
+    assert blob.array() == 4
+    assert [blob.value(), blob.value()] == [1, 3]
+    assert [blob.column(), blob.column()] == [[1, 2, 3], [7, 14, 21]]
+    assert blob.at == len(stepped.changes)
 
 
 def test_the_architecture_page_names_every_module():

@@ -84,6 +84,7 @@ def test_a_library_model_reproduces_its_expected_numbers(client: Client, group: 
                 common.parameters,
                 common.ticks,
                 seed,
+                workers=1,
                 look=lambda c, info: [n.of_run(column(c, info, n)) for n in group.numbers],
             )
 

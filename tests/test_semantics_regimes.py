@@ -198,15 +198,15 @@ function on.nothing(self) end
 function on.fails(self, msg)
   return self.x.y
 end
-function on.next(self, msg, from) return ask(self.id % 60 + 1, "next", {}) end
-function on.back(self, msg, from) return ask(from, "who") end
+function on.next(self) local a = ask(self.id % 60 + 1, "next", {}) return a end
+function on.back(self, msg, from) local a = ask(from, "who") return a end
 function on.dies(self) remove() return "gone" end
 function on.tells(self) return {print} end
 """
 
 
 def asks(body: str, agents: int = 3, regime: str = '"ordered"') -> p.ModelSpec:
-    """A model whose agent 1 does ``body``, line 16 of its file, in tick 1."""
+    """A model whose agent 1 does ``body``, line 15 of its file, in tick 1."""
     source = f"{ASKED[1:]}function step(self)\n  if tick() == 1 and self.id == 1 then\n{body}\nend end"
     return written(head(regime, agents, 0), a=source, b="")
 
@@ -280,9 +280,9 @@ def test_4_12_what_cannot_be_asked_is_a_fault_that_says_so(call: str) -> None:
     who, line, handling = {
         "ba": (2, 10, "back {} from agent 1"),
         "ne": (51, 9, "next {} from agent 50"),
-        "te": (2, 16, "tells {} from agent 1"),
+        "te": (2, 15, "tells {} from agent 1"),
         "fa": (2, 7, "fails {} from agent 1"),
-    }.get(call[8:10], (1, 16, None))
+    }.get(call[8:10], (1, 15, None))
     assert (found.agent, found.line, found.handling) == (who, line, handling)
 
 
@@ -301,8 +301,8 @@ def test_4_12_pcall_cannot_hide_the_failure_of_another_but_ones_own_mistake(call
 def test_4_12_ask_and_the_streams_of_those_who_draw_do_not_mix() -> None:
     """Each agent has one stream a tick, whoever is asked in between (4.10)."""
     source = """
-        function init(self) self.x = {} end
-        local function draw(self) self.x[#self.x + 1] = random() end
+        function init(self) self.drawn = {} end
+        local function draw(self) self.drawn[#self.drawn + 1] = random() end
         function on.draw(self, msg, from)
           draw(self)
           if msg.deep then ask(msg.deep, "draw", {}) end
@@ -326,4 +326,4 @@ def test_4_12_ask_and_the_streams_of_those_who_draw_do_not_mix() -> None:
         first, second = [8, 4, 8], [10, 6, 10]
         for id_ in (1, 2, 3):
             expected = draws(7, id_, 1, first[id_ - 1]) + draws(7, id_, 2, second[id_ - 1])
-            assert found.state(id_)["x"] == expected
+            assert found.state(id_)["drawn"] == expected

@@ -140,6 +140,8 @@ def test_searches_find_what_a_look_at_every_agent_finds(
             assert world.call(me, "count_near", r, kind) == (len(near),)
             marked = [id for id in near if id % 3 == 1]
             assert world.call(me, "count_near", r, kind, "mark", 1) == (len(marked),)
+            assert world.call(me, "count_near", r, kind, "sign", 1) == (len(marked),)
+            assert world.call(me, "count_near", r, kind, "sign", 9) == (0,)
             best = min(near, key=lambda id: shape.square(here, placed[id]), default=None)
             assert world.call(me, "nearest", kind, r) == (best,)
         assert world.call(me, "neighbors_of", *here, r) == shape.neighbors_of(
@@ -181,7 +183,7 @@ def test_what_is_written_restores_the_space_on_either_vm(
 def test_a_large_space_counts_everyone_once_at_any_radius(vm: str, torus: bool) -> None:
     shape = Shape((60.0, 35.0), torus, None, agents=2000)
     world = shape.world(vm, last=2000)
-    places = {id: (id * 7.31 % 60, id * 3.17 % 35) for id in range(1, 2001)}
+    places: dict[int, Place] = {id: (id * 7.31 % 60, id * 3.17 % 35) for id in range(1, 2001)}
     world.put_many(list(places.items()))
     for r in (1.7, 17.4, 17.5, 29.9, 30.0, 40.0):
         found = world.call(0, "neighbors_of", 59.9, 0.1, r, "odd")
@@ -236,13 +238,13 @@ def test_a_bad_argument_is_refused_with_what_is_allowed(vm: str) -> None:
 
 
 @pytest.mark.parametrize("vm", VMS)
-def test_the_index_has_two_agents_a_cell_or_cells_of_the_side_asked_for(vm: str) -> None:
+def test_the_index_has_four_agents_a_cell_or_cells_of_the_side_asked_for(vm: str) -> None:
     def cells(size: tuple[float, ...], cell: float | None, agents: int) -> tuple[int, int, int]:
         world = Shape(size, True, cell, agents).world(vm)
         return world["columns"], world["rows"], world["layers"]
 
-    assert cells((100.0, 50.0), None, 10_000) == (100, 50, 1)
+    assert cells((100.0, 50.0), None, 20_000) == (100, 50, 1)
     assert cells((100.0, 50.0), 7, 10_000) == (14, 7, 1)
-    assert cells((8.0, 8.0, 8.0), None, 1024) == (8, 8, 8)
+    assert cells((8.0, 8.0, 8.0), None, 2048) == (8, 8, 8)
     assert cells((100.0, 50.0), 1000, 10) == (1, 1, 1)
     assert cells((2048.0, 2048.0), 1e-9, 10) == (2048, 2048, 1)

@@ -147,6 +147,8 @@ def test_searches_find_what_a_look_at_every_agent_finds(
             assert world.call(me, "count_near", r + 0.5, kind) == (len(near),)
             marked = [id for id in near if id % 3 == 1]
             assert world.call(me, "count_near", r, kind, "mark", 1) == (len(marked),)
+            assert world.call(me, "count_near", r, kind, "sign", 1) == (len(marked),)
+            assert world.call(me, "count_near", r, kind, "sign", 9) == (0,)
             best = min(near, key=lambda id: shape.distance(here, placed[id]), default=None)
             assert world.call(me, "nearest", kind, r) == (best,)
         for id, place in others.items():

@@ -12,7 +12,8 @@ local i32 = D.buffer.i32
 
 local M = {}
 
--- Without a side given, cells are made for so many agents in each: a radius that finds 12 then looks at 30.
+-- Without a side given, cells are made for so many agents in each: a radius that finds 12 then looks at 35 in 9 cells,
+-- and takes two thirds of the time that it takes with 2 in each.
 local AGENTS_IN_CELL = 4
 local MOST_CELLS = 4194304
 
@@ -101,7 +102,6 @@ local columns, lines, layers = starts(NX, 1), starts(NY, NX), starts(NZ, NX * NY
 -- A radius that reaches everything, the first circle of a search for the nearest, and the last whose block of
 -- cells does not reach around.
 local SPAN = WX + WY + (WZ or 0)
-local SCALE = 0.25 / (SPAN * SPAN)
 local CIRCLE = 0.5 / min($PERUNIT)
 local LAST_CIRCLE = $TORUS and min($HALVES) or huge
 ]==]
@@ -215,19 +215,19 @@ function M.new(spec)
     STORE = axes("#s[id]") .. " = " .. axes("#"),
     OFFSET = axes("shortest(#2 - #, W@)"),
     APART = square("#2"),
-    MEASURE = square("#s[id]"),
+    MEASURE = square("#s[id]") .. " ",
     SCAN = SCAN, SEEK = SCAN,
     OPEN = deep and "local first_z, last_z = block(z, reach, PZ, NZ) for cz = first_z, last_z do" or "",
     CLOSE = deep and "end" or "",
     LAYER = deep and "1 + layers[cz + NZ]" or "1",
     DISTANCE = "square", NEAR = "square <= limit",
-    NEARSIGN = "bnot(tobit(floor((limit - square) * SCALE)))",
+    NEARSIGN = "bnot(tobit(floor(max(min(limit - square, 0), -1))))",
     PERUNIT = axes("P@"),
     HALVES = axes("(N@ - 3) / 2 / P@"),
     FIRSTCIRCLE = "CIRCLE",
     LASTCIRCLE = "LAST_CIRCLE",
   }
-  return D.space.build(S, "continuous", parts, PLACES, i32(cells), cells)
+  return D.cells.build(S, "continuous", parts, PLACES, i32(cells), cells)
 end
 
 return M

@@ -329,7 +329,7 @@ local function unrolled(r, manhattan)
 end
 
 local function wrapped(v, size)
-  return D.space.fill("if $V > $SIZE / 2 then $V = $V - $SIZE elseif $V < -$SIZE / 2 then $V = $V + $SIZE end", { V = v, SIZE = size })
+  return D.cells.fill("if $V > $SIZE / 2 then $V = $V - $SIZE elseif $V < -$SIZE / 2 then $V = $V + $SIZE end", { V = v, SIZE = size })
 end
 
 -- The memory of a grid of these measures with so many agents, in bytes.
@@ -363,7 +363,7 @@ function M.new(spec)
     GUARD = spec.single and 'if head[c] ~= 0 then error("the cell " .. x .. ", " .. y .. " is taken", 0) end' or "",
     WRITE = "for k = 1, n do local x, y = S.get(found[k]) found[k] = y * S.width + x end w:i32s(found, 1, n)",
     READ = READ, SCAN = SCAN, SEEK = SCAN, DISTANCE = "distance_to(x, y, id)",
-    VISIT = spec.single and "$EACH" or VISIT, NEAR = "id ~= 0", NEARSIGN = "0 - id",
+    MEASURE = "", VISIT = spec.single and "$EACH" or VISIT, NEAR = "id ~= 0", NEARSIGN = "0 - id",
     COLUMNOFX = torus and "x % W" or "((x >= 0 and x < W) and x or W)",
     ROWOFY = torus and "(y % H)" or "((y >= 0 and y < H) and y or H)",
     WRAPDX = torus and wrapped("dx", "W") or "",
@@ -378,7 +378,7 @@ function M.new(spec)
   for key, part in pairs(SHAPES[spec.neighbors]) do parts[key] = part end
   local S = { dims = 2, width = W, height = H, single = spec.single and true or false }
   function S.bytes(agents) return M.bytes(spec, agents) end
-  return D.space.build(S, "grid", parts, PLACES .. DISTANCES .. NEIGHBORHOODS, i32(cells), cells)
+  return D.cells.build(S, "grid", parts, PLACES .. DISTANCES .. NEIGHBORHOODS, i32(cells), cells)
 end
 
 return M
