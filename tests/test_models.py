@@ -42,7 +42,7 @@ def simulated(
     client: Client,
     model: str,
     parameters: dict[str, Any],
-    ticks: int,
+    ticks: int | None,
     seed: int = 1,
     workers: int = 0,
     look: Callable[[Client, SimulationInfo], Any] = lambda _, info: info,
@@ -165,7 +165,7 @@ def test_a_readme_of_the_library_has_its_four_parts(model: str):
 @pytest.mark.process
 @pytest.mark.parametrize("model", NAMES)
 def test_a_library_model_runs_with_what_it_is_given_by_default(client: Client, model: str):
-    info = simulated(client, model, {}, 100)
+    info = simulated(client, model, {}, None)
     assert info.error is None
     assert info.activation
 

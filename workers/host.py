@@ -101,6 +101,13 @@ class Host:
             if answer.ended:
                 break
             tick = answer.tick + 1
+        if fault is None:
+            # What cannot be kept in a state is found when it is written.
+            shards = list(range(len(load.placement)))
+            dump = p.Dump(epoch=load.epoch, tick=tick - 1, shards=shards, digest=True)
+            dumped, _ = other.handle(dump, [])
+            assert isinstance(dumped, p.Dumped)
+            fault = dumped.fault
         return fault
 
     def _load(self, order: p.Load, blobs: Blobs) -> Reply:

@@ -60,8 +60,9 @@ return function(vm, sources, crumb_address)
   D.api = module("api")
   D.expressions = module("expressions")
   for _, name in ipairs({"state", "query", "faults", "changes", "published", "replica",
-    "environment", "moves", "sequential", "space", "cells", "grid", "rows", "continuous", "stencil",
-    "layer_views", "layers", "generators", "network", "loading", "population", "turns", "answers"}) do
+    "environment", "moves", "sequential", "space", "cells", "grid", "rows", "continuous",
+    "stencil", "layer_views", "layers", "generators", "network", "loading", "population",
+    "turns", "answers"}) do
     D[name] = module(name)
   end
   return module("main")

@@ -41,6 +41,13 @@ MAX_SHAPE_LOCALS: Final = 40
 """Shapes of one file that get a local each; LuaJIT allows 60 upvalues in a function."""
 
 _SENDERS: Final = {"send": "S", "broadcast": "B", "after": "T"}
+ONE_VALUED: Final = frozenset(
+    {"ask", "look", "alive", "agents", "neighbors", "neighbors_of", "count_near", "nearest", "at"}
+    | {"count_at", "distance", "links", "links_in", "link", "degree"}
+)
+"""API functions that give one value: returned, they are no tail calls, so that a fault has the line
+that called."""
+
 _KIND_AT: Final = 1
 _TRAILING: Final = {"send": 1, "broadcast": 1, "after": 0}
 """Arguments that may follow the body (a delay)."""
@@ -155,17 +162,21 @@ def lower_operators(
 
 def _call_of(node: Node, name: str, keep_frames: bool) -> tuple[str, str]:
     """What stands before and after the operands when an operator becomes a call."""
+    if keep_frames and _is_returned(node):
+        return f"(__{name}(", "))"
+    return f"__{name}(", ")"
+
+
+def _is_returned(node: Node) -> bool:
+    """Whether the node is all that a return statement gives: a call there would be a tail call."""
     values = node.parent
-    if (
-        keep_frames
-        and values is not None
+    return (
+        values is not None
         and values.type == "expression_list"
         and len(values.children) == 1
         and values.parent is not None
         and values.parent.type == "return_statement"
-    ):
-        return f"(__{name}(", "))"
-    return f"__{name}(", ")"
+    )
 
 
 def _lower_concat(
@@ -214,8 +225,15 @@ def rewrite_chunk(tree: Tree, shapes: Shapes | None) -> str:
         elif kind == "attribute":
             edits.replace(node.start, node.end, "")
         elif kind == "function_call":
+            callee = node.children[0]
+            if (
+                callee.type == "identifier"
+                and callee.var is None
+                and tree.slice(callee) in ONE_VALUED
+                and _is_returned(node)
+            ):
+                edits.wrap(node, "(", ")")
             if is_append(tree, node):
-                callee = node.children[0]
                 edits.replace(callee.start, callee.end, "__I")
                 used.add("I")
             sender = column_send(tree, node) if shapes is not None else None

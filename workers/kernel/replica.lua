@@ -115,7 +115,7 @@ function M.new(world)
         local dims = S.dims
         local volume = spec.width * spec.height * (spec.depth or 1)
         local step = (volume / count) ^ (1 / dims)
-        columns, rows = max(1, ceil(spec.width / step)), max(1, ceil(spec.height / step))
+        columns, rows = max(1, ceil(spec.width / step - 1e-9)), max(1, ceil(spec.height / step - 1e-9))
         if dims == 2 then rows = ceil(count / columns) end
         layers = dims == 3 and ceil(count / (columns * rows)) or 1
         for j = 0, count - 1 do
