@@ -8,7 +8,8 @@ The line that opens a block says what it is:
     ```json wire=order                         a record of the protocol
 
 ``ticks``: how long to run (default 5). ``count``: agents of each type when the page gives no
-model.toml. ``fails``: ``check``, or the kind of fault that ends the run.
+model.toml. ``fails``: ``check``, or the kind of fault that ends the run; ``code``: that of an
+error that the check then finds.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ class Example:
             return self.files
         toml = [f'name = "{self.name}"']
         for path in sorted(self.files):
-            toml.append(f"[agents.{Path(path).stem}]\ncount = {self.tags.get('count', 10)}")
+            if path.startswith("agents/"):
+                toml.append(f"[agents.{Path(path).stem}]\ncount = {self.tags.get('count', 10)}")
         return {"model.toml": "\n".join(toml) + "\n", **self.files}
 
 

@@ -100,6 +100,7 @@ def test_every_example_of_a_mistake_fails_as_the_page_says(example: Example):
     errors = [d for d in found if d.severity == "error"]
     if example.fails == "check":
         assert errors != []
+        assert example.tags.get("code", errors[0].code) in {d.code for d in errors}
         return
     assert model is not None
     assert errors == []

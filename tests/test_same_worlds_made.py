@@ -56,7 +56,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 @given(cases())
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_4_08_any_world_has_one_outcome_for_1_2_3_5_workers_over_runs_and_on_both_vms(
     case: Case,
 ) -> None:
@@ -65,6 +65,6 @@ def test_4_08_any_world_has_one_outcome_for_1_2_3_5_workers_over_runs_and_on_bot
 
 
 @given(cases())
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_4_17_any_world_goes_on_identically_after_a_restore_on_other_workers(case: Case) -> None:
     same_for(((), case.restore), lambda way: gone_on(case.spec, way, TICKS, case.seed))

@@ -59,10 +59,10 @@ return function(vm, sources, crumb_address)
   D.mail = module("mail")
   D.api = module("api")
   D.expressions = module("expressions")
-  for _, name in ipairs({"state", "query", "faults", "changes", "published", "replica",
-    "environment", "moves", "sequential", "space", "cells", "grid", "rows", "continuous",
-    "stencil", "layer_views", "layers", "generators", "network", "loading", "population",
-    "turns", "answers"}) do
+  for _, name in ipairs({"state", "query", "faults", "changes", "published", "placing",
+    "replica", "environment", "moves", "activation", "asking", "sequential", "space",
+    "cells", "grid", "rows", "continuous", "stencil", "layer_views", "layers",
+    "generators", "network", "loading", "population", "turns", "answers"}) do
     D[name] = module(name)
   end
   return module("main")

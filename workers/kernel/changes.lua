@@ -6,7 +6,7 @@
 
 local D = ...
 local codec = D.codec
-local type, error, pairs, ipairs = type, error, pairs, ipairs
+local ipairs = ipairs
 local sort = table.sort
 
 local M = {}

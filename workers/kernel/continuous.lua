@@ -107,23 +107,41 @@ local LAST_CIRCLE = $TORUS and min($HALVES) or huge
 ]==]
 
 -- The reach is a little longer than r, so that rounding never leaves out a cell.
-local SCAN = [==[
+local BLOCK = [==[
 if r > SPAN then r = SPAN end
 local limit, reach, seen = r * r, r + (r + SPAN) * 1e-12, 0
-local first_x, last_x = block(x, reach, PX, NX)
-local first_y, last_y = block(y, reach, PY, NY)
+$BLOCKS
+]==]
+
+-- One loop over the cells' lists, each at least one step. Without a branch: `ended` is -1 where a list ends and the
+-- next cell's begins, and so is each `over` where a row (layer) of the block does. LuaJIT takes half the time of WALK.
+local FLOW = [==[
+local id, left, $CURSORS = 0, $CELLSINBLOCK, $FIRSTS
+repeat
+  $EACH
+  local after = next_[id]
+  local ended = 0 - rshift(after - 1, 31)
+  id = after + band(head[$CELLATCURSOR], ended)
+  left = left + ended
+  $ONWARD
+  seen = seen + 1
+until left < 0
+charge((seen - 1) / 8)
+]==]
+
+local WALK = [==[
 $OPEN
   for cy = first_y, last_y do
     local line = $LAYER + lines[cy + NY]
     for cx = first_x, last_x do
       local id = head[line + columns[cx + NX]]
+      if id == 0 then seen = seen + 1 end
       while id ~= 0 do
         seen = seen + 1
         $EACH
         id = next_[id]
       end
     end
-    seen = seen + last_x - first_x
   end
 $CLOSE
 charge(seen / 8)
@@ -216,12 +234,18 @@ function M.new(spec)
     OFFSET = axes("shortest(#2 - #, W@)"),
     APART = square("#2"),
     MEASURE = square("#s[id]") .. " ",
-    SCAN = SCAN, SEEK = SCAN,
-    OPEN = deep and "local first_z, last_z = block(z, reach, PZ, NZ) for cz = first_z, last_z do" or "",
+    SCAN = BLOCK .. (D.vm == "luajit" and FLOW or WALK), SEEK = BLOCK .. WALK,
+    BLOCKS = axes("local first_#, last_# = block(#, reach, P@, N@)", " "),
+    CURSORS = axes("c#"), FIRSTS = axes("tobit(first_#)"),
+    CELLSINBLOCK = "tobit(" .. axes("(last_# - first_# + 1)", " * ") .. ")",
+    CELLATCURSOR = "1 + columns[cx + NX] + lines[cy + NY]" .. (deep and " + layers[cz + NZ]" or ""),
+    ONWARD = "cx = cx - ended local over = 0 - rshift(tobit(last_x) - cx, 31) cx = cx - band(cx - tobit(first_x), over) cy = cy - over"
+      .. (deep and " over = 0 - rshift(tobit(last_y) - cy, 31) cy = cy - band(cy - tobit(first_y), over) cz = cz - over" or ""),
+    OPEN = deep and "for cz = first_z, last_z do" or "",
     CLOSE = deep and "end" or "",
     LAYER = deep and "1 + layers[cz + NZ]" or "1",
     DISTANCE = "square", NEAR = "square <= limit",
-    NEARSIGN = "bnot(tobit(floor(max(min(limit - square, 0), -1))))",
+    NEARSIGN = "0 - id, bnot(tobit(floor(max(min(limit - square, 0), -1))))",
     PERUNIT = axes("P@"),
     HALVES = axes("(N@ - 3) / 2 / P@"),
     FIRSTCIRCLE = "CIRCLE",

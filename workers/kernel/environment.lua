@@ -20,7 +20,7 @@ function M.new(world)
   local R, rng, crumb, Q = world.roster, world.rng, world.crumb, world.rt.Q
   local limits = D.api.LIMITS
   local E = {state = {}, calendar = {}, spawns = {}, has_step = false}
-  local state, handlers, queries = E.state, {}, {}
+  local state, handlers = E.state, {}
   local init, step, watched = nil, nil, nil
   local sent_now, logged, drawn = 0, 0, 0
 
@@ -271,7 +271,7 @@ function M.new(world)
   end
 
   function E.read(bytes, pos)
-    local loaded, days, born
+    local loaded, days, born, _
     _, pos = codec.array_header(bytes, pos)
     loaded, pos = codec.decode_state(bytes, pos)
     days, pos = codec.decode(bytes, pos)
@@ -312,7 +312,6 @@ function M.new(world)
     for kind, f in pairs(D.sandbox.handlers(env)) do handlers[kind] = f end
     local functions = {}
     for name, f in pairs(D.sandbox.queries(env)) do
-      queries[name] = f
       asked[name] = function(...) return f(E.view, ...) end
       functions[#functions + 1] = f
     end

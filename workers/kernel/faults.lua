@@ -2,10 +2,15 @@
 
 local D = ...
 local codec = D.codec
-local type, tostring, tonumber, pairs = type, tostring, tonumber, pairs
+local error, type, tostring, tonumber, pairs = error, type, tostring, tonumber, pairs
 local sort, concat, getinfo, find, match, sub, gsub, format = table.sort, table.concat, debug.getinfo, string.find, string.match, string.sub, string.gsub, string.format
 
 local M = {}
+
+-- Raises a fault of model.toml, at its line.
+function M.in_toml(line, message, kind)
+  error({kind = kind or "script", message = message, file = "model.toml", line = line}, 0)
+end
 
 -- Whether a source's name, from character `at`, is that of a model's script.
 local function is_script(source, at)
@@ -55,7 +60,8 @@ end
 function M.fault_of(world, report, phase)
   if type(report) ~= "table" or report.err == nil then report = {err = report} end
   local err = report.err
-  local fault = {tick = world and world.tick or 0}
+  local now = world and world.tick or 0
+  local fault = {tick = now > 0 and now or 0}     -- before creation it is -1
   local scripts = D.sandbox.thrown_by_script(err)
   if err == D.sandbox.OUT_OF_FUEL then
     fault.kind = "fuel"

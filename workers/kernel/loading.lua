@@ -69,16 +69,15 @@ local function make_shared(world)
   world.shown = D.published.new(world)
   world.replica = D.replica.new(world)
   local W = world.replica
-  local seen, layers = {}, nil
+  local seen = {}
   for name, f in pairs(W.space and D.space.api(W.space, world) or {}) do seen[name] = f end
   for name, f in pairs(W.network and W.network.api(world) or {}) do seen[name] = f end
   world.features = {}
   for name, f in pairs(seen) do world.features[name] = f end
   for name, f in pairs(D.moves.new(world)) do world.features[name] = f end
   if W.layers then
-    layers = W.layers.api(false)
-    world.features.layer = layers
-    world.expression_env.layer = layers
+    world.features.layer = W.layers.api(false)
+    world.expression_env.layer = world.features.layer
     seen.layer = W.layers.api(true)
   end
   world.expression_env.space = seen.space
@@ -197,9 +196,9 @@ function M.prepare(world, settings)
   end
   world.expression_env = expression_environment(world, settings.parameters)
   if settings.activation ~= "synchronous" then world.sequential = D.sequential.new(world, settings.activation) end
-  local shared = make_shared(world)
+  local for_environment = make_shared(world)
   local handlers = load_types(world)
-  if world.environment then world.environment.load(shared) end
+  if world.environment then world.environment.load(for_environment) end
   world.handlers = handlers
   local dispatch = {}
   for t = 1, #program.types do dispatch[t] = {} end

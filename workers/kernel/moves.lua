@@ -1,7 +1,6 @@
 -- What agents do in the space and the network. Synchronous models ask for it, and it is done when the tick
 -- closes; in sequential regimes it is done at once, and move_to and move_by say whether it was.
 
-local D = ...
 local type, error = type, error
 
 local M = {}

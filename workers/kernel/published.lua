@@ -191,7 +191,8 @@ function M.new(world)
     local count
     count, pos = codec.array_header(bytes, pos)
     for _ = 1, count do
-      local name, ids, values, n, _ = nil, {}, {}, 0, nil
+      local name, n, _
+      local ids, values = {}, {}
       _, pos = codec.array_header(bytes, pos)
       name, pos = codec.decode(bytes, pos)
       n, pos = codec.decode(bytes, pos)

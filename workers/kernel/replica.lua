@@ -2,9 +2,9 @@
 -- fields. All copies are made alike, and changed alike when a tick closes.
 
 local D = ...
-local codec = D.codec
-local type, error, pairs, ipairs, next, pcall = type, error, pairs, ipairs, next, pcall
-local sort, floor, ceil, max, format = table.sort, math.floor, math.ceil, math.max, string.format
+local codec, in_toml = D.codec, D.faults.in_toml
+local type, error, pairs, ipairs, pcall = type, error, pairs, ipairs, pcall
+local sort, floor, ceil, max, find, format = table.sort, math.floor, math.ceil, math.max, string.find, string.format
 
 local M = {}
 
@@ -13,10 +13,6 @@ local PLACEMENT, CONFLICTS, LAYERS, NETWORK = -3, -2, -4, -5
 
 local MOST_CELLS = 10000000
 local LAYER_FUEL = 100000000        -- for the layers of a model without a script to say how much
-
-local function refuse(line, message, kind)
-  error({kind = kind or "script", message = message, file = "model.toml", line = line}, 0)
-end
 
 -- world: see main.lua. Sizes come from expressions over parameters.
 function M.new(world)
@@ -28,7 +24,7 @@ function M.new(world)
     if code == nil or code == "" then return nil end
     local v = D.compile.expression(env, name, "", code)()
     if type(v) ~= "number" then
-      refuse(line, name .. " gives " .. (v == nil and "nil" or "a " .. type(v)) .. ", where a number is needed")
+      in_toml(line, name .. " gives " .. (v == nil and "nil" or "a " .. type(v)) .. ", where a number is needed")
     end
     return v
   end
@@ -36,7 +32,7 @@ function M.new(world)
   local function size(code, name, line, whole)
     local v = number(code, name, line)
     if v and not (v > 0 and v < 9007199254740992 and (not whole or v % 1 == 0)) then
-      refuse(line, "the space's " .. name .. " is " .. world.tostring(v) .. "; it must be "
+      in_toml(line, "the space's " .. name .. " is " .. world.tostring(v) .. "; it must be "
         .. (whole and "a whole number of cells, 1 or more" or "a number above 0"))
     end
     return v
@@ -46,7 +42,7 @@ function M.new(world)
   local function need(bytes, what, line)
     local limit = world.memory_limit
     if limit > 0 and bytes > limit then
-      refuse(line, format("%s needs about %d MB on every worker, and a worker's limit is %d MB; make it smaller, or raise memory_mb",
+      in_toml(line, format("%s needs about %d MB on every worker, and a worker's limit is %d MB; make it smaller, or raise memory_mb",
         what, bytes / 1048576, limit / 1048576), "memory")
     end
   end
@@ -59,15 +55,15 @@ function M.new(world)
       cell = size(spec.cell, "cell", line, false), agents = R.last_id}
     local cells = grid and made.width * made.height or 0
     if cells > MOST_CELLS then
-      refuse(line, format("a grid of %.0f x %.0f has %.0f cells, about %.0f MB on every worker before any layer; at most 10000000 cells are made",
+      in_toml(line, format("a grid of %.0f x %.0f has %.0f cells, about %.0f MB on every worker before any layer; at most 10000000 cells are made",
         made.width, made.height, cells, cells * 8 / 1048576), "memory")
     end
     if grid and made.neighbors == 6 and made.torus and made.height % 2 == 1 then
-      refuse(line, format("a hex torus needs an even height, so that rows meet; this one has %d", made.height))
+      in_toml(line, format("a hex torus needs an even height, so that rows meet; this one has %d", made.height))
     end
     local layer_cells = ceil(made.width) * ceil(made.height)
     if #program.layers > 0 and layer_cells > MOST_CELLS then
-      refuse(line, format("layers over %.0f x %.0f would have %.0f cells each; at most 10000000 are made", made.width, made.height, layer_cells), "memory")
+      in_toml(line, format("layers over %.0f x %.0f would have %.0f cells each; at most 10000000 are made", made.width, made.height, layer_cells), "memory")
     end
     need(cells * 8 + R.last_id * 32 + layer_cells * 16 * #program.layers, "this space", line)
     return (grid and D.grid or D.continuous).new(made), made
@@ -106,69 +102,6 @@ function M.new(world)
 
   -- Creation ------------------------------------------------------------------------------------------
 
-  local function place_type(k, t, first, count)
-    local S, spec = W.space, W.spec
-    if t.place == "grid" then
-      local columns, rows, layers = spec.width, spec.height, spec.depth or 1
-      if program.space.kind ~= "grid" then
-        -- a regular lattice of about equal steps
-        local dims = S.dims
-        local volume = spec.width * spec.height * (spec.depth or 1)
-        local step = (volume / count) ^ (1 / dims)
-        columns, rows = max(1, ceil(spec.width / step - 1e-9)), max(1, ceil(spec.height / step - 1e-9))
-        if dims == 2 then rows = ceil(count / columns) end
-        layers = dims == 3 and ceil(count / (columns * rows)) or 1
-        for j = 0, count - 1 do
-          local x, y, z = j % columns, floor(j / columns) % rows, floor(j / (columns * rows))
-          S.put(first + j, (x + 0.5) * spec.width / columns, (y + 0.5) * spec.height / rows, dims == 3 and (z + 0.5) * spec.depth / layers or nil)
-        end
-        return
-      end
-      if count > columns * rows then
-        refuse(program.space.line, format("place = \"grid\": %d agents of type '%s' do not fit on %d cells", count, t.name, columns * rows))
-      end
-      for j = 0, count - 1 do
-        local x, y = j % columns, floor(j / columns)
-        if S.single and not S.empty_at(x, y) then
-          refuse(program.space.line, format("place = \"grid\": the cell (%d, %d) for agent %d of type '%s' is taken already", x, y, first + j, t.name))
-        end
-        S.put(first + j, x, y)
-      end
-    elseif t.place == "at" then
-      for j = 1, count do
-        local c = {}
-        for axis, f in ipairs(t.place_at) do
-          world.field = {name = "place." .. f.field, line = f.line}
-          c[axis] = world.places[k][axis](j)
-          world.field = nil
-        end
-        local x, y, z = S.fit(c[1], c[2], c[3])
-        if not x then refuse(t.place_at[1].line, format("place of agent %d, type '%s': %s", first + j - 1, t.name, y)) end
-        if S.single and not S.empty_at(x, y) then
-          refuse(t.place_at[1].line, format("place of agent %d, type '%s': the cell (%d, %d) is taken already, and one agent fits a cell", first + j - 1, t.name, x, y))
-        end
-        S.put(first + j - 1, x, y, z)
-      end
-    elseif t.place == "random_empty" or S.single then
-      local free = S.empty_count()
-      if count > free then
-        refuse(program.space.line, format("%d agents of type '%s' are to be placed, and the grid has %d empty cells left", count, t.name, free))
-      end
-      for j = 0, count - 1 do
-        local x, y = S.kth_empty(floor(rng.uniform() * (free - j)) + 1)
-        S.put(first + j, x, y)
-      end
-    else
-      local grid = program.space.kind == "grid"
-      for j = 0, count - 1 do
-        local x, y, z = rng.uniform() * spec.width, rng.uniform() * spec.height, nil
-        if spec.depth then z = rng.uniform() * spec.depth end
-        if grid then x, y = floor(x), floor(y) end
-        S.put(first + j, x, y, z)
-      end
-    end
-  end
-
   -- Layers, network and places, before any init. Draws have streams of their own.
   function W.create(counts)
     local first = 1
@@ -180,7 +113,7 @@ function M.new(world)
     for k, t in ipairs(program.types) do
       if W.space and t.place ~= "" and counts[k] > 0 then
         rng.arm(PLACEMENT - 1000 * k)
-        place_type(k, t, first, counts[k])
+        D.placing.place(world, k, first, counts[k], world.places[k])
       end
       first = first + counts[k]
     end
@@ -200,7 +133,11 @@ function M.new(world)
       local ok, why = pcall(D.network.generate, W.network, spec.kind, ids, numbers, spec.torus, spec.edges, rng.uniform)
       if not ok then
         if type(why) ~= "string" then error(why, 0) end
-        refuse(spec.line, "the network: " .. why)
+        if find(why, "not enough memory", 1, true) then
+          in_toml(spec.line, format("the network does not fit into a worker's %d MB; make it smaller, or raise memory_mb",
+            world.memory_limit / 1048576), "memory")
+        end
+        in_toml(spec.line, "the network: " .. why)
       end
     end
   end

@@ -10,21 +10,17 @@ local sort = table.sort
 
 local M = {}
 
-local ACTIVATION = -1               -- stream of the engine's draws of the order
-local MOST_ASKS = 50                -- answers that wait for one another
-
 -- regime: random | ordered | uniform | by_type.
 function M.new(world, regime)
   local Sq = {}
-  local P, R, rng, crumb, Q = world.plan, world.roster, world.rng, world.crumb, world.rt.Q
+  local P, R, rng = world.plan, world.roster, world.rng
   local mail, later, limits = world.mail, world.later, D.api.LIMITS
-  local types, by_type = world.program.types, world.program.by_type
+  local types = world.program.types
   local room, drawn, drawn_at = 0, nil, nil
-  local queue, queue_room = nil, -1
-  local asking, asked = {}, D.asked
+  local in_order = D.activation.new(world, regime)
   local handled, born, killed = 0, 0, 0
   local given, given_at = nil, nil    -- by sender: its last sequence number, and of which tick
-  local environments = {}             -- the same numbers of the environment's mail that is to be handed over
+  local environments = {first = 0}    -- the same numbers of the environment's mail that is to be handed over
   local sequence = 0                  -- of the message being handed over
 
   -- Between ticks mail waits in the calendar alone; who looks at it there opens no tick.
@@ -95,7 +91,10 @@ function M.new(world, regime)
 
   -- The number of the next message that is handed over, among its sender's of this tick.
   local function number(from)
-    if from == 0 then return table.remove(environments, 1) end
+    if from == 0 then
+      environments.first = environments.first + 1
+      return environments[environments.first]
+    end
     if given_at[from] ~= world.tick then given[from] = 0; given_at[from] = world.tick end
     given[from] = given[from] + 1
     return given[from]
@@ -153,7 +152,6 @@ function M.new(world, regime)
       local n, rto, rfrom, rshape, rpos = P.inn()
       handled = handled + n
       if handled > limits.sends then
-        local from, shape = rfrom[n], rshape[n]
         local kind, from = world.kind_of_shape[rshape[n]], rfrom[n]
         world.limit_hit = "messages go round without end: one turn was followed by more than " .. limits.sends .. " messages, the last "
           .. (kind and "a '" .. world.program.kinds[kind] .. "' " or "") .. "from " .. (from > 0 and "agent " .. from or "the environment")
@@ -180,6 +178,7 @@ function M.new(world, regime)
       end
     end
     for j = #later, 1, -1 do later[j] = nil end
+    if environments.first > 0 then environments = {first = 0} end
   end
 
   -- Adds the environment's newborns to those that are made when this turn or handler ends.
@@ -261,53 +260,6 @@ function M.new(world, regime)
     end
   end
 
-  -- The order of turns ----------------------------------------------------------------------------------
-
-  local function put_type(k, n)
-    if not world.steps[k] then return n end
-    local ids = R.ids
-    for slot = R.base[k] + 1, R.base[k] + R.count[k] do
-      if R.selves[slot] then
-        n = n + 1
-        queue[n] = ids[slot]
-      end
-    end
-    return n
-  end
-
-  local function shuffle(from, to)
-    local uniform, q = rng.uniform, queue
-    for i = to, from + 1, -1 do
-      local j = from + floor(uniform() * (i - from + 1))
-      q[i], q[j] = q[j], q[i]
-    end
-  end
-
-  local function make_queue()
-    local total = 0
-    for k = 1, #types do total = total + R.count[k] end
-    if total > queue_room then queue_room = floor(total * 1.5) + 64; queue = i32(queue_room) end
-    rng.arm(ACTIVATION)
-    local n = 0
-    if regime == "by_type" then
-      for _, k in ipairs(by_type) do
-        local first = n + 1
-        n = put_type(k, n)
-        shuffle(first, n)
-      end
-      return n
-    end
-    for k = 1, #types do n = put_type(k, n) end
-    if regime == "random" then
-      shuffle(1, n)
-    elseif regime == "uniform" then
-      local living = i32(n + 1)
-      for j = 1, n do living[j] = queue[j] end
-      for j = 1, n do queue[j] = living[floor(rng.uniform() * n) + 1] end
-    end
-    return n
-  end
-
   -- All turns of a tick. Who was born in it has none; who died before its turn has none.
   function Sq.turns(tick)
     follow_ids()
@@ -316,7 +268,7 @@ function M.new(world, regime)
     world.context = "step"
     open_tick(tick)
     local steps = world.steps
-    local n = make_queue()
+    local queue, n = in_order()
     for j = 1, n do
       local id = queue[j]
       local slot = R.where[id]
@@ -369,51 +321,7 @@ function M.new(world, regime)
     for j = #later, 1, -1 do later[j] = nil end
   end
 
-  -- Asking ------------------------------------------------------------------------------------------------
-
-  local function deny(message) error(message, 0) end
-
-  -- Runs another agent's handler now and gives what it returns. A failure in it cannot be caught: the other's
-  -- turn would be half done.
-  function Sq.ask(to, kind, body)
-    local inner, me = world.inner, crumb[0]
-    local k, id = inner.kind_index(kind), inner.recipient(to)
-    local copy = inner.copied(body)
-    if id == 0 then
-      if not world.environment.handles(kind) then inner.environment_lacks(kind) end
-      asked.depth = asked.depth + 1
-      local answer = world.environment.handle(me, k, copy)
-      asked.depth = asked.depth - 1
-      take_environment_spawns()
-      return (D.codec.copy(answer, "answer"))
-    end
-    if id == me then deny("ask: agent " .. me .. " asks itself; call the function directly") end
-    if asking[id] then
-      deny("ask: agent " .. me .. " asks agent " .. id .. ", which waits for an answer itself: a cycle; send a message instead")
-    end
-    if asked.depth >= MOST_ASKS then deny("ask: more than " .. MOST_ASKS .. " agents wait for one another's answers; send messages instead") end
-    local slot, type_index = R.where[id], R.type_of[id]
-    if slot <= 0 then deny("ask: agent " .. id .. " is gone; alive(id) tells before") end
-    if not world.takers[k][type_index] then inner.unhandled(id, k) end
-    local self = R.selves[slot]
-    if not self then deny("ask: the init of agent " .. id .. " has not run yet; ask in a later tick, or send a message") end
-    local stream, count = rng.save()
-    local left, context = Q.n, world.context
-    local start, gone, handling = P.suspend()
-    local handled_before = world.handled
-    asking[me], asked.depth = true, asked.depth + 1
-    if count > 0 then drawn[me] = count; drawn_at[me] = world.tick end
-    begin(id)
-    world.context = "on." .. kind
-    world.handled = {kind = k, body = copy, from = me, sent = world.tick, seq = 0}
-    local answer = D.codec.copy(world.handlers[type_index][kind](self, copy, me), "answer")
-    finish(id, self, types[type_index].name)
-    asking[me], asked.depth = nil, asked.depth - 1
-    crumb[0], Q.n, world.context, world.handled = me, left, context, handled_before
-    P.resume(start, gone, handling)
-    rng.resume(stream, count)
-    return answer
-  end
+  Sq.ask = D.asking.new(world, begin, finish, Sq.keep_stream, take_environment_spawns)
 
   -- Sent tick, kind and sequence of the message being handled, e of those read unless it waited or was asked;
   -- an ask has the number 0. nil when none is.
