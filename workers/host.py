@@ -26,7 +26,7 @@ from workers.program import queries_of
 Blobs = Sequence[bytes]
 Reply = tuple[p.AnyAnswer, list[bytes]]
 
-_FIRST_GRANT: Final = 16
+_FIRST_GRANT: Final = 1
 """Ticks of a grant's first call into Lua; doubled while calls stay short."""
 
 
