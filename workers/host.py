@@ -26,9 +26,6 @@ from workers.program import queries_of
 Blobs = Sequence[bytes]
 Reply = tuple[p.AnyAnswer, list[bytes]]
 
-_FIRST_GRANT: Final = 1
-"""Ticks of a grant's first call into Lua; doubled while calls stay short."""
-
 
 class Host:
     """Hosts at most one share.
@@ -236,7 +233,7 @@ class Host:
         """Ticks ``tick``..``last``, in calls that double while they are short, up to the grant."""
         started = time.perf_counter()
         budget = order.grant_ms / 1000
-        first, size = order.tick, _FIRST_GRANT if order.last > order.tick else 1
+        first, size = order.tick, 1
         rows: list[bytes] = []
         row_count = spawned = removed = 0
         logs: list[Any] = []
