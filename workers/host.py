@@ -10,7 +10,7 @@ import ctypes
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any
 
 import msgpack
 import msgspec
