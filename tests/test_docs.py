@@ -166,7 +166,7 @@ def test_the_lua_page_names_all_that_a_model_may_declare_of_its_world():
 LIMITS_OF_THE_WORLD = [
     ("replica.lua", "MOST_CELLS", "cells of a grid"),
     ("generators.lua", "MAX_LINKS", "links that a network starts with"),
-    ("sequential.lua", "MOST_ASKS", "wait for one another"),
+    ("asking.lua", "MOST", "wait for one another"),
 ]
 
 

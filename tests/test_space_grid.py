@@ -303,10 +303,14 @@ def test_a_taken_cell_of_a_single_grid_takes_nobody_else(vm: str) -> None:
 
 
 @pytest.mark.parametrize("vm", VMS)
-def test_searches_cost_fuel_by_the_cells_looked_at(vm: str) -> None:
+def test_searches_cost_an_eighth_for_each_cell_and_agent_looked_at(vm: str) -> None:
     world = Shape(100, 100, True, 8, False).world(vm)
-    world.kernel("put", 1, 3, 4)
-    world.call(1, "neighbors", 2)
-    assert world.fuel() == 25 / 8
-    world.call(1, "neighbors", 40)
-    assert world.fuel() == 81 * 81 / 8
+    for id in range(1, 8):
+        world.kernel("put", id, 3, 4)
+    for r in (1, 2, 3, 15, 16, 40):
+        world.call(1, "neighbors", r)
+        assert world.fuel() == ((2 * r + 1) ** 2 + 7) / 8
+        world.call(1, "count_near", r, "odd", "sign", 1)
+        assert world.fuel() == ((2 * r + 1) ** 2 + 7) / 8
+    world.call(1, "count_at", 3, 4)
+    assert world.fuel() == 7 / 8

@@ -13,7 +13,7 @@ STEPS = 2_000_000
 """Agent-steps per sample: about half a second of ours."""
 
 NEIGHBOURS = (9.5, 10.3)
-"""What a mover sees on average: pi * 1.8^2 = 10.18, and a little less when they have moved apart."""
+"""What a mover sees on average: pi * 1.8^2 = 10.18, and a little less once they have moved."""
 
 SIDE = 1000
 """Cells along one side of the grid of ``crowd``."""

@@ -1,11 +1,11 @@
 """Schelling, wolf-sheep and flocking in Mesa, when it is installed.
 
-They are the programs of ABMFrameworksComparison, and Mesa's examples before that. Where those depart
-from the rule that the comparison declares, these do not, so that both sides do the same work: wolves
-and sheep live on a torus with eight neighbours, start with whole energies of 1 to twice a meal, sheep
-die below 1, and grass comes back, after as many steps as declared; there are exactly so many people
-of each group; birds start at speed 1, and their headings are the plain differences of coordinates.
-Nothing is collected.
+They are the programs of ABMFrameworksComparison, and Mesa's examples before that. Where those
+depart from the rule that the comparison declares, these do not, so that both sides do the same
+work: wolves and sheep live on a torus with eight neighbours and start with whole energies of 1 to
+twice a meal, sheep die below 1, and grass comes back, after as many steps as declared; there are
+exactly so many people of each group; birds start at speed 1, and their headings are the plain
+differences of coordinates. Nothing is collected.
 """
 
 from __future__ import annotations

@@ -40,6 +40,9 @@ local room, last = 64, 0
 local cell_of, next_, found, type_of = i32(room), i32(room), i32(room + 1), i32(room)
 $COLUMNS
 
+-- Scratch of a search: the first agents of the cells that it met.
+local heads = i32($HEADS + 1)
+
 local function longer(make, array, size)
   local copy = make(size)
   for i = 0, last do copy[i] = array[i] end
@@ -188,6 +191,39 @@ if D.vm == "luajit" then
   COUNT = "n = n + rshift(band($SIGNS), 31)"
 end
 
+-- Where cells hold many, a search first gathers the heads of their lists, then walks the lists. LuaJIT does both
+-- without branches: `ended` is 1 where a list ends, and the next begins with the next head.
+local GATHER = "if id ~= 0 then met = met + 1 heads[met] = id end"
+local WALK = [==[
+for k = 1, met do
+  local id = heads[k]
+  repeat
+    seen = seen + 1
+    $EACH
+    id = next_[id]
+  until id == 0
+end
+met = 0
+]==]
+local FLOW = WALK
+if D.vm == "luajit" then
+  GATHER = "heads[met + 1] = id met = met + rshift(0 - id, 31)"
+  FLOW = [==[
+if met > 0 then
+  local id, k = heads[1], 1
+  repeat
+    seen = seen + 1
+    $EACH
+    local after = next_[id]
+    local ended = rshift(after - 1, 31)
+    id = after + band(heads[k + 1], 0 - ended)
+    k = k + ended
+  until k > met
+  met = 0
+end
+]==]
+end
+
 local SEARCHES = [==[
 local function find_$NAME(x, y, z, r, me, t)
   local n = 0
@@ -264,15 +300,19 @@ function S.nearest(x, y, z, r, me, t)
 end
 ]==]
 
--- The searches of one space. parts.SCAN is code that walks the cells in order and runs $EACH for every id there;
--- parts.SEEK does the same for the nearest; parts.MEASURE stands before each test.
+-- The searches of one space. parts.SCAN is code that comes by the cells in order; it runs $MEET with the first agent
+-- of each, or 0, as `id`, and $DONE when it has met at most parts.HEADS cells, and at the end. parts.SEEK is the same
+-- for the nearest. parts.MEASURE stands before each test.
 local function searches(parts)
   local out = {}
   for _, name in ipairs({ "any", "typed" }) do
     local function scan(text, each, more)
-      local values = { EACH = parts.MEASURE .. each, TEST = TESTS[name][1] .. more[1], SIGNS = TESTS[name][2] .. more[2] }
+      local values = { MEET = "$EACH", DONE = "", EACH = parts.MEASURE .. each, TEST = TESTS[name][1] .. more[1], SIGNS = TESTS[name][2] .. more[2] }
       for key, part in pairs(parts) do values[key] = part end
-      return fill(text, values)
+      if parts.HEADS ~= "0" then
+        values.MEET, values.DONE = GATHER, text == parts.SEEK and WALK or FLOW
+      end
+      return "local seen, met = 0, 0\n" .. fill(text, values) .. "charge(seen / 8)"
     end
     local none = { "", "" }
     out[#out + 1] = fill(SEARCHES, {

@@ -107,44 +107,25 @@ local LAST_CIRCLE = $TORUS and min($HALVES) or huge
 ]==]
 
 -- The reach is a little longer than r, so that rounding never leaves out a cell.
-local BLOCK = [==[
+local SCAN = [==[
 if r > SPAN then r = SPAN end
-local limit, reach, seen = r * r, r + (r + SPAN) * 1e-12, 0
-$BLOCKS
-]==]
-
--- One loop over the cells' lists, each at least one step. Without a branch: `ended` is -1 where a list ends and the
--- next cell's begins, and so is each `over` where a row (layer) of the block does. LuaJIT takes half the time of WALK.
-local FLOW = [==[
-local id, left, $CURSORS = 0, $CELLSINBLOCK, $FIRSTS
-repeat
-  $EACH
-  local after = next_[id]
-  local ended = 0 - rshift(after - 1, 31)
-  id = after + band(head[$CELLATCURSOR], ended)
-  left = left + ended
-  $ONWARD
-  seen = seen + 1
-until left < 0
-charge((seen - 1) / 8)
-]==]
-
-local WALK = [==[
+local limit, reach = r * r, r + (r + SPAN) * 1e-12
+$BLOCK
+seen = $CELLSINBLOCK
+local small = seen <= $HEADS
 $OPEN
   for cy = first_y, last_y do
     local line = $LAYER + lines[cy + NY]
     for cx = first_x, last_x do
       local id = head[line + columns[cx + NX]]
-      if id == 0 then seen = seen + 1 end
-      while id ~= 0 do
-        seen = seen + 1
-        $EACH
-        id = next_[id]
-      end
+      $MEET
+    end
+    if not small then
+      $DONE
     end
   end
 $CLOSE
-charge(seen / 8)
+$DONE
 ]==]
 
 -- The side of cells that makes `count` of them in a space of this volume: the square or cube root, by Newton's
@@ -234,13 +215,9 @@ function M.new(spec)
     OFFSET = axes("shortest(#2 - #, W@)"),
     APART = square("#2"),
     MEASURE = square("#s[id]") .. " ",
-    SCAN = BLOCK .. (D.vm == "luajit" and FLOW or WALK), SEEK = BLOCK .. WALK,
-    BLOCKS = axes("local first_#, last_# = block(#, reach, P@, N@)", " "),
-    CURSORS = axes("c#"), FIRSTS = axes("tobit(first_#)"),
-    CELLSINBLOCK = "tobit(" .. axes("(last_# - first_# + 1)", " * ") .. ")",
-    CELLATCURSOR = "1 + columns[cx + NX] + lines[cy + NY]" .. (deep and " + layers[cz + NZ]" or ""),
-    ONWARD = "cx = cx - ended local over = 0 - rshift(tobit(last_x) - cx, 31) cx = cx - band(cx - tobit(first_x), over) cy = cy - over"
-      .. (deep and " over = 0 - rshift(tobit(last_y) - cy, 31) cy = cy - band(cy - tobit(first_y), over) cz = cz - over" or ""),
+    SCAN = SCAN, SEEK = SCAN, HEADS = format("%d", max(columns, 1024)),
+    BLOCK = axes("local first_#, last_# = block(#, reach, P@, N@)", " "),
+    CELLSINBLOCK = axes("(last_# - first_# + 1)", " * "),
     OPEN = deep and "for cz = first_z, last_z do" or "",
     CLOSE = deep and "end" or "",
     LAYER = deep and "1 + layers[cz + NZ]" or "1",

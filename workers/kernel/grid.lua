@@ -9,7 +9,7 @@
 local D = ...
 local i32 = D.buffer.i32
 local pairs = pairs
-local abs = math.abs
+local abs, max = math.abs, math.max
 local concat, format, gsub, rep = table.concat, string.format, string.gsub, string.rep
 
 -- Whole numbers as they stand in code.
@@ -222,7 +222,7 @@ local function make_list(key, y, r)
   local list = false
   if r < MARGIN and not ($TORUS and (2 * r + 1 > W or 2 * r + 1 > H)) then
     local n, size = 0, (2 * r + 1) * (2 * r + 1)
-    local dxs, dys = i32(size + 1), i32(size + 1)
+    local dxs, dys = i32(size), i32(size)
     for dy = -r, r do
       local low, high = reach(y, dy, r)
       for dx = low, high do
@@ -230,7 +230,6 @@ local function make_list(key, y, r)
         dxs[n], dys[n] = dx + MARGIN, dy + MARGIN
       end
     end
-    dxs[n + 1], dys[n + 1] = MARGIN, MARGIN
     list = { n = n, dxs = dxs, dys = dys }
   end
   lists[key] = list
@@ -238,71 +237,34 @@ local function make_list(key, y, r)
 end
 ]==]
 
--- The cells of a list, each with one agent at most.
-local SINGLE = [==[
-  charge(list.n / 8)
-  for k = 1, list.n do
-    local id = head[row[y + dys[k]] + col[x + dxs[k]]]
-    $EACH
-  end
-]==]
-
-local WALK = [==[
-  for k = 1, list.n do
-    local id = head[row[y + dys[k]] + col[x + dxs[k]]]
-    if id == 0 then seen = seen + 1 end
-    while id ~= 0 do
-      seen = seen + 1
-      $EACH
-      id = next_[id]
-    end
-  end
-  charge(seen / 8)
-]==]
-
--- The same as one loop without a branch: `ended` is 1 where a cell's list ends and the next one's begins. LuaJIT
--- takes half the time.
-local FLOW = [==[
-  local id, k, last_cell = 0, 1, list.n
-  repeat
-    $EACH
-    local after = next_[id]
-    local ended = rshift(after - 1, 31)
-    id = after + band(head[row[y + dys[k]] + col[x + dxs[k]]], 0 - ended)
-    k = k + ended
-    seen = seen + 1
-  until k > last_cell + 1
-  charge((seen - 1) / 8)
-]==]
-
 local SCAN = [==[
 if r > W + H then r = W + H end
 r = floor(r)
-local seen = 0
 local list = lists[$KEY]
 if list == nil then list = make_list($KEY, y, r) end
 if list then
   local dxs, dys = list.dxs, list.dys
-  $LISTED
+  seen = list.n
+  for k = 1, list.n do
+    local id = head[row[y + dys[k]] + col[x + dxs[k]]]
+    $MEET
+  end
+  $DONE
 else
   local low, high = rows(y, r)
   for dy = low, high do
     local from, to, more = run(x, y, dy, r)
     local base = (y + dy) % H * PITCH + 1
     repeat
+      seen = seen + to - from + 1
       for c = base + from, base + to do
         local id = head[c]
-        if id == 0 then seen = seen + 1 end
-        while id ~= 0 do
-          seen = seen + 1
-          $EACH
-          id = next_[id]
-        end
+        $MEET
       end
       from, to, more = 0, more, -1
     until to < 0
+    $DONE
   end
-  charge(seen / 8)
 end
 ]==]
 
@@ -346,11 +308,11 @@ local function unrolled(r, manhattan)
   for dy = -r, r do
     local reach = manhattan and r - abs(dy) or r
     for dx = -reach, reach do
-      out[#out + 1] = format("do local id = head[row%d + col%d] $EACH end", dy + r, dx + r)
+      out[#out + 1] = format("do local id = head[row%d + col%d] $MEET end", dy + r, dx + r)
       cells = cells + 1
     end
   end
-  out[#out + 1] = "charge(" .. show(cells) .. " / 8)"
+  out[#out + 1] = "seen = " .. show(cells) .. " $DONE"
   return concat(out, "\n")
 end
 
@@ -388,7 +350,7 @@ function M.new(spec)
     RANGE = torus and '"whole numbers up to 2^53, which wrap around"' or '"whole numbers from 0 to " .. size - 1',
     GUARD = spec.single and 'if head[c] ~= 0 then error("the cell " .. x .. ", " .. y .. " is taken", 0) end' or "",
     WRITE = "for k = 1, n do local x, y = S.get(found[k]) found[k] = y * S.width + x end w:i32s(found, 1, n)",
-    READ = READ, DISTANCE = "distance_to(x, y, id)",
+    READ = READ, SCAN = SCAN, SEEK = SCAN, HEADS = spec.single and "0" or show(max(W, 1024)), DISTANCE = "distance_to(x, y, id)",
     MEASURE = "", NEAR = "id ~= 0", NEARSIGN = "0 - id",
     COLUMNOFX = torus and "x % W" or "((x >= 0 and x < W) and x or W)",
     ROWOFY = torus and "(y % H)" or "((y >= 0 and y < H) and y or H)",
@@ -396,13 +358,10 @@ function M.new(spec)
     WRAPDY = torus and wrapped("dy", "H") or "",
     FIRSTCIRCLE = "1", LASTCIRCLE = "(min(W, H) - 1) / 2",
   }
-  local function scan(listed) return (gsub(SCAN, "%$LISTED", listed)) end
-  parts.SEEK = scan(WALK)
-  parts.SCAN = scan(spec.single and SINGLE or D.vm == "luajit" and FLOW or WALK)
-  if spec.single and spec.neighbors ~= 6 and (not torus or W >= 5 and H >= 5) then
+  if spec.neighbors ~= 6 and (not torus or W >= 5 and H >= 5) then
     local diamond = spec.neighbors == 4
     parts.SCAN = "if r == 1 then\n" .. unrolled(1, diamond) .. "\nelseif r == 2 then\n" .. unrolled(2, diamond)
-      .. "\nelse\n" .. parts.SCAN .. "end"
+      .. "\nelse\n" .. SCAN .. "end\n"
   end
   for key, part in pairs(SHAPES[spec.neighbors]) do parts[key] = part end
   local S = { dims = 2, width = W, height = H, single = spec.single and true or false }
