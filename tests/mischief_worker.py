@@ -71,7 +71,14 @@ def talk_nonsense(channel, answer):
     return True
 
 
-MISCHIEF = {"none": None, "hang": hang, "die": die, "stop": stop_itself, "nonsense": talk_nonsense}
+MISCHIEF = {
+    "none": None,
+    "other world": None,
+    "hang": hang,
+    "die": die,
+    "stop": stop_itself,
+    "nonsense": talk_nonsense,
+}
 
 
 class Pretence:
@@ -96,9 +103,12 @@ class Pretence:
                 return p.Stepped(**sign, tick=tick, agents=[mine], more=tick < order.last), []
             case p.Dump():
                 digests = [bytes([shard % 256]) * 16 for shard in order.shards]
-                no_environment = bytes(16)
+                # All have a copy of one environment; "other world": of another.
+                parameters = self.load.parameters
+                odd = parameters.get("mischief") == "other world" and parameters["who"] == index
+                environment = bytes([odd]) * 16
                 answer = p.Dumped(**sign, tick=order.tick, shards=order.shards)
-                return answer, [*digests, no_environment]
+                return answer, [*digests, environment]
             case p.Query():
                 return p.Queried(**sign, tick=order.tick), [b"part"]
             case p.Combine():

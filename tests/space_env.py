@@ -90,7 +90,7 @@ return W
 def _kernel(vm: str) -> Kernel:
     kernel = Kernel(vm, *_MODULES)
     kernel.function("deps.rng = deps.random.new(deps) deps.random = deps.rng")()
-    for name in ("maths", "base", "sandbox", "space", "cells", "grid", "continuous"):
+    for name in ("maths", "base", "sandbox", "text", "space", "cells", "grid", "continuous"):
         kernel.load(name)
     return kernel
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from frontend_env import ONE_TYPE, VMS, check, marked, program
 
+from runtime.model import read_model
 from runtime.protocol import Diagnostic
+from workers.frontend import compile_model
 
 WORLD = """\
 name = "m"
@@ -545,3 +547,23 @@ def test_names_of_the_world_that_clash_are_refused(
         ("model.toml", line, text)
     ]
     assert any(reason in one.message for one in found)
+
+
+def test_by_type_that_leaves_out_a_type_with_a_step_is_told() -> None:
+    files = {
+        "model.toml": 'name = "m"\nactivation = { by_type = ["a"] }\n[agents.a]\ncount = 1\n'
+        "[agents.b]\ncount = 1\n[agents.c]\ncount = 1\n",
+        "agents/a.lua": "function step(self) end\n",
+        "agents/b.lua": "function step(self) end\n",
+        "agents/c.lua": "function on.hello(self) end\nfunction init(self) send(self.id, 'hello') end\n",
+    }
+    model, found = read_model("m", files)
+    assert model is not None, found
+    _, said = compile_model(model)
+    assert [(one.line, one.message, one.hint) for one in said] == [
+        (
+            2,
+            "by_type leaves out 'b', which has a step: it would never have a turn",
+            "add 'b' where it belongs in the order, or remove its step",
+        )
+    ]

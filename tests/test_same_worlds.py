@@ -29,7 +29,7 @@ LAYERS = {
     'grass = { init = "x", step = "random() < 0.5 and v or around", diffuse = 0.2 }\nheat = 0\n',
     "hex": '[environment.layers]\ngrass = { step = "around > 1 and 1 or v / 2" }\nheat = 0\n',
     "single": '[environment.layers]\ngrass = 1\nheat = { init = "y - x", decay = 0.5 }\n',
-    "continuous": '[environment.layers]\ngrass = { init = 1, diffuse = 0.5 }\nheat = 0\n',
+    "continuous": "[environment.layers]\ngrass = { init = 1, diffuse = 0.5 }\nheat = 0\n",
     "room": '[environment.layers]\ngrass = { init = "random()" }\nheat = { decay = "0.1" }\n',
     "solid": "",
 }
@@ -51,7 +51,10 @@ function on.put(env, msg, from)
   env.seen[from % 5 + 1] = {tick(), msg}
   if random() < 0.3 then send(from, "tell", {x = env.n % 10}, random(3)) end
 end
-function on.own(env, msg) env.deep.list[#env.deep.list % 7 + 1] = msg.x end
+function on.own(env, msg)
+  env.deep.list[#env.deep.list % 7 + 1] = msg.x
+  return #env.deep.list
+end
 function query.count(env, more) return #env.deep.list + env.n % 3 + more end
 function query.part(env) return env.seen end
 function step(env)
@@ -75,7 +78,14 @@ function on.tell(self, msg, from)
   local sent, kind, seq = message()
   self.mix = (self.mix * 31 + from * 7 + sent * 3 + seq + (msg.x or 0)) % 1000003
 end
-function on.blocked(self, msg, from) self.mix = (self.mix * 3 + msg.x + 7 * msg.y + from) % 1000003 end
+function on.own(self, msg, from)
+  if random() < 0.1 then remove() end
+  if random() < 0.2 then send(from, "tell", {x = 3}) end
+  return self.x + random(4)
+end
+function on.blocked(self, msg, from)
+  self.mix = (self.mix * 3 + msg.x + 7 * msg.y + from) % 1000003
+end
 function step(self)
   if tick() > 8 then return end
   self.x = (self.x + random(3)) % 11
@@ -133,6 +143,14 @@ LINKS = (
 )
 
 
+ASKS = (
+    "local to = choice(agents('b')) if to ~= self.id then self.mix = self.mix + ask(to, 'own') end",
+    "self.mix = self.mix + ask('environment', 'own', {x = self.x})",
+    "local to = agents('a')[1] if to ~= self.id then ask(to, 'tell', {x = 2}) end",
+)
+"""In sequential regimes."""
+
+
 def actions(space: str, network: str) -> tuple[str, ...]:
     """What agents may do in a step."""
     here = GRID if space in ("grid", "bounded", "hex", "single") else POINTS
@@ -140,7 +158,12 @@ def actions(space: str, network: str) -> tuple[str, ...]:
 
 
 def world(
-    space: str, network: str, step: dict[str, list[str]], init: list[str], places: tuple[str, str]
+    space: str,
+    network: str,
+    step: dict[str, list[str]],
+    init: list[str],
+    places: tuple[str, str],
+    regime: str = '"synchronous"',
 ) -> p.ModelSpec:
     """A model of types a and b whose steps and newborns' inits are the given actions."""
     layers = LAYERS[space]
@@ -148,7 +171,8 @@ def world(
     metrics += "mean = 'mean(b, self.x * 0.1)'\ncount = 'env.count(count(a))'\n"
     if layers:
         metrics += "grass = 'layer.grass:sum()'\nheat = 'layer.heat:max()'\n"
-    toml = f"[metrics]\n{metrics}[environment]\nspace = {{ {SPACES[space]} }}\n{network}{layers}"
+    toml = f"activation = {regime}\n[metrics]\n{metrics}[environment]\n"
+    toml += f"space = {{ {SPACES[space]} }}\n{network}{layers}"
     for name, count, place in zip("ab", (9, 7), places, strict=True):
         toml += f'[agents.{name}]\ncount = {count}\npublish = ["x", "gift"]\n{place}\n'
 
@@ -159,14 +183,16 @@ def world(
     sources = {
         name: AGENT.replace("INIT", block(init)).replace("STEP", block(step[name])) for name in "ab"
     }
-    return written(toml, **sources, environment=KEEPER.replace("ENV", environment if layers else ""))
+    return written(
+        toml, **sources, environment=KEEPER.replace("ENV", environment if layers else "")
+    )
 
 
 def played(spec: p.ModelSpec, workers: int, vm: str, ticks: int, seed: int = 1) -> Outcome:
     """The outcome at ``ticks``; later, when all is quiet, every message has come to its end."""
     shares = Shares(spec, [9, 7], workers, vm=vm, seed=seed).run(ticks)
     found = clean(outcome(shares))
-    sent, delivered, dead = clean(outcome(shares.run(13))).counts
+    sent, delivered, dead = clean(outcome(shares.run(20))).counts
     assert (sent, under_way(shares)) == (delivered + dead, 0)
     return found
 
@@ -175,7 +201,8 @@ def gone_on(spec: p.ModelSpec, way: tuple[int, ...], ticks: int, seed: int = 1) 
     """Digest and later rows of a world restored after tick ``at`` on other workers: ``way`` is
     (at, workers before, workers after, VM of VMS); nobody's way has no restore."""
     if not way:
-        shares = Shares(spec, [9, 7], 2, seed=seed).run(ticks)
+        workers = 2 if spec.activation == "synchronous" else 1
+        shares = Shares(spec, [9, 7], workers, seed=seed).run(ticks)
         return shares.digest(), shares.rows, environment_of(shares)
     at, before, after, vm = way
     shares = Shares(spec, [9, 7], before, seed=seed).run(at)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_same_worlds import (
+    ASKS,
     NETWORKS,
     ORDINARY,
     PLACES,
@@ -37,11 +38,15 @@ class Case:
         return f"seed={self.seed} restore={self.restore} {self.spec.environment}\n{sources}"
 
 
+REGIMES = ('"random"', '"ordered"', '"uniform"', '{ by_type = ["b", "a"] }')
+
+
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
+def cases(draw: st.DrawFn, *, sequential: bool = False) -> Case:
     space = draw(st.sampled_from(sorted(SPACES)))
     network = draw(st.sampled_from(NETWORKS))
-    action = st.sampled_from(actions(space, network))
+    action = st.sampled_from(actions(space, network) + (ASKS if sequential else ()))
+    regime = draw(st.sampled_from(REGIMES)) if sequential else '"synchronous"'
     chance = st.sampled_from(["true", "random() < 0.3", "tick() % 3 == 1", "self.id % 2 == 0"])
     lines = st.lists(st.builds("if {} then {} end".format, chance, action), min_size=3, max_size=9)
     places = PLACES.get(space, ORDINARY)
@@ -49,9 +54,14 @@ def cases(draw: st.DrawFn) -> Case:
         places = (draw(st.sampled_from(["", *places])), places[1])
     else:
         places = (places[0], draw(st.sampled_from(["", places[0]])))
-    spec = world(space, network, {"a": draw(lines), "b": draw(lines)}, draw(lines), places)
-    workers = st.sampled_from([1, 2, 3, 5])
-    restore = (draw(st.integers(0, TICKS - 1)), draw(workers), draw(workers), draw(st.integers(0, 1)))
+    spec = world(space, network, {"a": draw(lines), "b": draw(lines)}, draw(lines), places, regime)
+    workers = st.sampled_from([1] if sequential else [1, 2, 3, 5])
+    restore = (
+        draw(st.integers(0, TICKS - 1)),
+        draw(workers),
+        draw(workers),
+        draw(st.integers(0, 1)),
+    )
     return Case(spec, draw(st.integers(0, 2**53 - 1)), restore)
 
 
@@ -61,10 +71,20 @@ def test_4_08_any_world_has_one_outcome_for_1_2_3_5_workers_over_runs_and_on_bot
     case: Case,
 ) -> None:
     places = [(1, "luajit21"), (1, "luajit21"), (2, "luajit21"), (3, "luajit21"), (5, "lua52")]
-    same_for(places, lambda place: played(case.spec, *place, TICKS, case.seed))
+    same_for(places, lambda place: played(case.spec, place[0], place[1], TICKS, case.seed))
 
 
 @given(cases())
 @settings(max_examples=12)
 def test_4_17_any_world_goes_on_identically_after_a_restore_on_other_workers(case: Case) -> None:
+    same_for(((), case.restore), lambda way: gone_on(case.spec, way, TICKS, case.seed))
+
+
+@given(cases(sequential=True))
+@settings(max_examples=12)
+def test_4_12_any_sequential_world_has_one_outcome_on_both_vms_and_after_a_restore(
+    case: Case,
+) -> None:
+    places = [(1, "luajit21"), (1, "luajit21"), (1, "lua52")]
+    same_for(places, lambda place: played(case.spec, place[0], place[1], TICKS, case.seed))
     same_for(((), case.restore), lambda way: gone_on(case.spec, way, TICKS, case.seed))

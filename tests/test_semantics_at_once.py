@@ -1,4 +1,4 @@
-"""Sequential regimes: births, deaths, moves, ends of ticks, and what a restore keeps (4.12, 4.17)."""
+"""Sequential regimes: births, deaths, moves, ends of ticks, what a restore keeps (4.12, 4.17)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def test_4_12_a_removal_is_immediate_its_mail_is_dead_and_it_has_no_turn() -> No
             send(2, "note", {}, 2) send(3, "note", {}, 2)
           end
           if tick() == 1 and self.id == 2 then
-            self.saw = {tostring(alive(3)), #agents("a"), tostring(position(3)), tostring(look(3, "x")),
-              count_at(2, 0)}
+            self.saw = {tostring(alive(3)), #agents("a"), tostring(position(3)),
+              tostring(look(3, "x")), count_at(2, 0)}
             send(3, "note")
           end
         end
@@ -115,7 +115,10 @@ def test_4_12_a_newborn_that_removes_itself_or_is_in_tick_0_is_closed_as_ever() 
 def test_4_12_metrics_and_the_environments_step_see_the_state_at_the_end_of_the_tick() -> None:
     source = """
         function init(self) self.x = 0 end
-        function step(self) self.x = self.x + 1 move_by(1, 0) send("environment", "add", {n = 1}) end
+        function step(self)
+          self.x = self.x + 1
+          move_by(1, 0) send("environment", "add", {n = 1})
+        end
     """
     environment = """
         function init(env) env.n = 0 end
@@ -191,8 +194,13 @@ def test_4_12_messages_that_go_round_without_end_are_a_fault_of_kind_limit(to: s
 def test_4_12_after_1_comes_in_the_next_tick_and_is_no_round_without_end() -> None:
     source = """
         function on.again(self, msg) self.n = (self.n or 0) + 1 after(1, "again", {n = 1}) end
-        function on.boxed(self, msg) self.m = (self.m or 0) + 1 local t = {} send(self.id, "boxed", t, 1) end
-        function step(self) if tick() == 1 then after(1, "again") send(self.id, "boxed", {}, 1) end end
+        function on.boxed(self, msg)
+          local t = {}
+          self.m = (self.m or 0) + 1 send(self.id, "boxed", t, 1)
+        end
+        function step(self)
+          if tick() == 1 then after(1, "again") send(self.id, "boxed", {}, 1) end
+        end
     """
     found = run(written(head('"random"', 3), a=source, b=""), [3, 0], 5)
     assert (found.field("n"), found.field("m")) == ([4, 4, 4], [4, 4, 4])
@@ -266,7 +274,9 @@ def test_4_17_a_sequential_world_goes_on_identically_after_a_restore_at_any_tick
     regime: str,
 ) -> None:
     more = "[metrics]\nx = 'sum(a, self.x)'\nn = 'env.n + layer.heat:sum()'\nm = \"mail('note')\"\n"
-    toml = head(regime, 6, 2, more).replace("heat = 0 }", 'heat = 0 }\nnetwork = { kind = "empty" }')
+    toml = head(regime, 6, 2, more).replace(
+        "heat = 0 }", 'heat = 0 }\nnetwork = { kind = "empty" }'
+    )
     spec = written(toml, a=BUSY, b=BUSY.replace("spawn(", "log("), environment=KEEPER)
 
     def through(at: int) -> Any:

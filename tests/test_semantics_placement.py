@@ -144,7 +144,7 @@ def test_neighbours_come_in_the_order_of_cells_and_in_a_cell_by_id_whatever_was_
     source = """
         function step(self)
           if tick() < 4 then move_to(random(9) - 1, random(9) - 1) end
-          if tick() == 4 then move_to(4 + (self.id % 3 - 1), 4 + (math.floor(self.id / 3) % 3 - 1)) end
+          if tick() == 4 then move_to(3 + self.id % 3, 3 + math.floor(self.id / 3) % 3) end
           if tick() == 5 then
             self.all, self.near = neighbors_of(4, 4, 1), neighbors(1)
             self.other = nearest("a", 2)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from shares import Shares
 from test_random import draws
-from worlds import ON_EACH_VM, Outcome, clean, everywhere, outcome, same_for
+from worlds import Outcome, clean, everywhere, same_for
 from written import written
 
 from runtime import protocol as p
@@ -119,9 +119,7 @@ def test_4_12_places_layers_published_fields_and_the_environment_are_seen_at_onc
         function init(env) env.n = 0 end
         function on.set(env, msg) env.n = env.n + msg.n return env.n end
     """
-    found = run(
-        written(head('"ordered"'), a=source, b="", environment=environment), [4, 0], 1
-    )
+    found = run(written(head('"ordered"'), a=source, b="", environment=environment), [4, 0], 1)
     before, after = [1, 0, 0, 0, "none", 0, 0], [8, 8, 5, 6, "new", 3, 1]
     assert found.field("seen")[::2] == [before, after]
     assert found.field("seen")[1] == [8, 8, 5, 6, "none", 1, 1]
@@ -207,7 +205,9 @@ function on.tells(self) return {print} end
 
 def asks(body: str, agents: int = 3, regime: str = '"ordered"') -> p.ModelSpec:
     """A model whose agent 1 does ``body``, line 15 of its file, in tick 1."""
-    source = f"{ASKED[1:]}function step(self)\n  if tick() == 1 and self.id == 1 then\n{body}\nend end"
+    source = (
+        f"{ASKED[1:]}function step(self)\n  if tick() == 1 and self.id == 1 then\n{body}\nend end"
+    )
     return written(head(regime, agents, 0), a=source, b="")
 
 
@@ -286,7 +286,9 @@ def test_4_12_what_cannot_be_asked_is_a_fault_that_says_so(call: str) -> None:
     assert (found.agent, found.line, found.handling) == (who, line, handling)
 
 
-@pytest.mark.parametrize("call", ["pcall(ask, 2, 'fails')", "xpcall(function() ask(2, 'fails') end, log)"])
+@pytest.mark.parametrize(
+    "call", ["pcall(ask, 2, 'fails')", "xpcall(function() ask(2, 'fails') end, log)"]
+)
 def test_4_12_pcall_cannot_hide_the_failure_of_another_but_ones_own_mistake(call: str) -> None:
     body = f"pcall(function() local ok = {call} self.kept = ok end)"
     failed = everywhere(asks(body), [3, 0], 1, places=ALONE).fault

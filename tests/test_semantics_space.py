@@ -1,5 +1,5 @@
-"""Spaces, layers and networks under ``synchronous``: read as of the last closed tick, changed when a
-tick closes (design 4.2, 4.5, 4.10, 4.17)."""
+"""Spaces, layers and networks under ``synchronous``: read as of the last closed tick, changed when
+a tick closes (design 4.2, 4.5, 4.10, 4.17)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from shares import Shares
-from test_random import draws
 from worlds import Outcome, clean, everywhere, outcome, same_for
 from written import written
 
@@ -243,7 +242,9 @@ def test_4_05_layers_take_agents_changes_in_agent_order_then_the_environments_th
           self.seen = layer.heat(0, 0)
         end
     """
-    layers = 'layers = { heat = { step = "v * 2", decay = 0.5 }, late = { init = 7, step = "heat" } }\n'
+    layers = (
+        'layers = { heat = { step = "v * 2", decay = 0.5 }, late = { init = 7, step = "heat" } }\n'
+    )
     spec = model(MANY + layers, source, environment=environment)
     found = run(spec, 2)
     # 1 + 1, then 3 adds 1 and sets 100, then 4 adds 1; and steps see what stood before any of them

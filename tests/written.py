@@ -25,8 +25,8 @@ def written(toml: str, *, links: str = "", **scripts: str) -> p.ModelSpec:
 
 
 def environment_of(world: Shares) -> tuple[Any, list[Any], list[Any]]:
-    """The environment as a dump has it: its state, its mail as [[due, [from, kind, body, sent tick],
-    ...], ...], and [type, fields, x, y, z] of whom it will spawn."""
+    """The environment as a dump has it: its state, its mail as [[due, [from, kind, body, sent
+    tick], ...], ...], and [type, fields, x, y, z] of whom it will spawn."""
     _, roster = world.dump()
     _, _, replica = msgpack.unpackb(roster, strict_map_key=False)
     reader = msgpack.Unpacker(strict_map_key=False)

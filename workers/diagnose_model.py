@@ -34,7 +34,24 @@ def diagnose_model(
     for file in files:
         _overwritten(file, scripts)
         _never_published(file, scripts, toml)
+    _left_out(model, files, toml)
     _clashes(model, scripts, toml)
+
+
+def _left_out(model: ModelSpec, files: list[AgentFile], toml: Findings) -> None:
+    """Types with a step that by_type does not name would never have a turn."""
+    if model.activation != "by_type":
+        return
+    for file in files:
+        name = file.spec.name
+        if name not in model.by_type and "step" in file.hooks:
+            at = re.search(r"^activation", toml.text, re.MULTILINE)
+            line = toml.text.count("\n", 0, at.start()) + 1 if at is not None else 0
+            toml.at(
+                line, 0, len("activation"), "activation",
+                f"by_type leaves out '{name}', which has a step: it would never have a turn",
+                f"add '{name}' where it belongs in the order, or remove its step",
+            )  # fmt: skip
 
 
 def _overwritten(file: AgentFile, files: list[AgentFile]) -> None:

@@ -302,25 +302,27 @@ end
 
 -- The searches of one space. parts.SCAN is code that comes by the cells in order; it runs $MEET with the first agent
 -- of each, or 0, as `id`, and $DONE when it has met at most parts.HEADS cells, and at the end. parts.SEEK is the same
--- for the nearest. parts.MEASURE stands before each test.
+-- for the nearest. parts.HEADS is "0" where cells hold one agent. parts.MEASURE stands before each test.
 local function searches(parts)
   local out = {}
   for _, name in ipairs({ "any", "typed" }) do
-    local function scan(text, each, more)
-      local values = { MEET = "$EACH", DONE = "", EACH = parts.MEASURE .. each, TEST = TESTS[name][1] .. more[1], SIGNS = TESTS[name][2] .. more[2] }
+    local function scan(text, walk, each, more)
+      local values = {
+        EACH = parts.MEASURE .. each,
+        TEST = TESTS[name][1] .. more[1], SIGNS = TESTS[name][2] .. more[2],
+        MEET = parts.HEADS == "0" and "$EACH" or GATHER,
+        DONE = parts.HEADS == "0" and "" or walk,
+      }
       for key, part in pairs(parts) do values[key] = part end
-      if parts.HEADS ~= "0" then
-        values.MEET, values.DONE = GATHER, text == parts.SEEK and WALK or FLOW
-      end
       return "local seen, met = 0, 0\n" .. fill(text, values) .. "charge(seen / 8)"
     end
     local none = { "", "" }
     out[#out + 1] = fill(SEARCHES, {
       NAME = name,
-      FIND = scan(parts.SCAN, FIND, none),
-      COUNT = scan(parts.SCAN, COUNT, none),
-      CODED = scan(parts.SCAN, COUNT, CODED),
-      NEAREST = scan(parts.SEEK, NEAREST, none),
+      FIND = scan(parts.SCAN, FLOW, FIND, none),
+      COUNT = scan(parts.SCAN, FLOW, COUNT, none),
+      CODED = scan(parts.SCAN, FLOW, COUNT, CODED),
+      NEAREST = scan(parts.SEEK, WALK, NEAREST, none),
     })
   end
   out[#out + 1] = fill(DISPATCH, parts)

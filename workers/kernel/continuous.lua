@@ -8,6 +8,7 @@
 local D = ...
 local floor, max, sqrt = math.floor, math.max, math.sqrt
 local concat, format, gsub = table.concat, string.format, string.gsub
+local error, ipairs = error, ipairs
 local i32 = D.buffer.i32
 
 local M = {}
@@ -134,7 +135,7 @@ local function side_for(volume, count, dims)
   local v = volume / count
   if dims == 2 then return sqrt(v) end
   local s = max(v, 1)
-  for _ = 1, 200 do
+  for _ = 1, 2000 do
     local better = s - (s - v / (s * s)) / 3
     if not (better < s) then break end
     s = better
@@ -153,14 +154,14 @@ local function measures(spec)
   return along(spec.width), along(spec.height), spec.depth and along(spec.depth) or 1
 end
 
--- `pattern` once for each axis: # is x, y, z; @ is X, Y, Z; & is width, height, depth.
-local AXES = { { "x", "X", "width" }, { "y", "Y", "height" }, { "z", "Z", "depth" } }
+-- `pattern` once for each axis: # is x, y, z; @ is X, Y, Z.
+local AXES = { { "x", "X" }, { "y", "Y" }, { "z", "Z" } }
 
 local function each_axis(dims, pattern, separator)
   local out = {}
   for k = 1, dims do
     local axis = AXES[k]
-    out[k] = gsub(gsub(gsub(pattern, "#", axis[1]), "@", axis[2]), "&", axis[3])
+    out[k] = gsub(gsub(pattern, "#", axis[1]), "@", axis[2])
   end
   return concat(out, separator or ", ")
 end
@@ -168,14 +169,27 @@ end
 -- The memory of a space of these measures with so many agents, in bytes.
 function M.bytes(spec, agents)
   local columns, rows, layers = measures(spec)
-  local luajit = D.vm == "luajit"
-  return (columns * rows * layers + 3 * agents) * (luajit and 4 or 16) + agents * (spec.depth and 3 or 2) * (luajit and 8 or 16)
+  local whole, number = 16, 16
+  if D.vm == "luajit" then whole, number = 4, 8 end
+  return (columns * rows * layers + 3 * agents) * whole + agents * (spec.depth and 3 or 2) * number
+end
+
+-- Squares of what is far beyond would be infinite, or 0.
+local function check_sizes(spec)
+  for _, name in ipairs({ "width", "height", "depth" }) do
+    local size = spec[name]
+    if size and not (size >= 1e-100 and size <= 1e100) then
+      error("a continuous space has a " .. name .. " from 1e-100 to 1e100, not " .. D.sandbox.lib.tostring(size), 0)
+    end
+  end
 end
 
 -- spec: width, height, depth (3-D), torus, cell (the least side of an index cell, or nil), agents (how many are
 -- expected; the same after a restore as at creation).
 function M.new(spec)
-  local S = { dims = spec.depth and 3 or 2, width = spec.width, height = spec.height, depth = spec.depth, single = false }
+  check_sizes(spec)
+  local S = { dims = spec.depth and 3 or 2, single = false }
+  S.width, S.height, S.depth = spec.width, spec.height, spec.depth
   local columns, rows, layers = measures(spec)
   S.columns, S.rows, S.layers = columns, rows, layers
   local cells = columns * rows * layers
@@ -184,8 +198,8 @@ function M.new(spec)
 
   local torus = spec.torus
   local function square(other)
-    local along = torus and format("local d# = abs(%s - #) d# = min(d#, W@ - d#)", other) or format("local d# = %s - #", other)
-    return axes(along, " ") .. " local square = " .. axes("d# * d#", " + ")
+    local along = torus and "local d# = abs(%s - #) d# = min(d#, W@ - d#)" or "local d# = %s - #"
+    return axes(format(along, other), " ") .. " local square = " .. axes("d# * d#", " + ")
   end
   local cell = "min(floor(x * PX), NX - 1) + min(floor(y * PY), NY - 1) * NX + 1"
   local deep = S.dims == 3
@@ -200,10 +214,12 @@ function M.new(spec)
     COUNTING = SIZES, RECOUNT = "", FILLED = "", EMPTIED = "",
     CELL = cell,
     WRITE = "local out = f64(n)" .. axes(" for k = 1, n do out[k] = #s[found[k]] end w:f64s(out, 1, n)", ""),
-    READ = "local v = f64(n)" .. axes(" pos = D.buffer.read_f64s(bytes, pos, v, 1, n) for k = 1, n do #s[ids[k]] = v[k] end", "")
+    READ = "local v = f64(n) "
+      .. axes("pos = D.buffer.read_f64s(bytes, pos, v, 1, n) for k = 1, n do #s[ids[k]] = v[k] end", " ")
       .. " for k = 1, n do local id = ids[k] cell_of[id] = cell_at(" .. axes("#s[id]") .. ") end",
     TORUS = torus and "true" or "false",
-    RANGE = torus and '"finite coordinates, which wrap around"' or '"coordinates from 0 to below " .. D.sandbox.lib.tostring(size)',
+    RANGE = torus and '"finite coordinates, which wrap around"'
+      or '"coordinates from 0 to below " .. D.sandbox.lib.tostring(size)',
     NUMBERS = axes('type(#) == "number"', " and ") .. (deep and "" or " and z == nil"),
     INSIDE = axes("# >= 0 and # < W@", " and "),
     KEPT = axes("# + 0"),

@@ -270,12 +270,25 @@ function M.new(world)
     for _, s in ipairs(E.spawns) do w:value({world.program.types[s[2]].name, s[3], s[4], s[5], s[6]}) end
   end
 
+  -- The state's table stays the one that views show: what led to `loaded` leads to it.
+  local function adopt(t, loaded, seen)
+    seen[t] = true
+    for k, v in pairs(t) do
+      if v == loaded then
+        t[k] = state
+      elseif type(v) == "table" and not seen[v] then
+        adopt(v, loaded, seen)
+      end
+    end
+  end
+
   function E.read(bytes, pos)
     local loaded, days, born, _
     _, pos = codec.array_header(bytes, pos)
     loaded, pos = codec.decode_state(bytes, pos)
     days, pos = codec.decode(bytes, pos)
     born, pos = codec.decode(bytes, pos)
+    adopt(loaded, loaded, {})
     for k, v in pairs(loaded) do state[k] = v end
     for _, day in ipairs(days) do
       local list = {}

@@ -103,7 +103,8 @@ function M.fault_of(world, report, phase)
     index = world.expression_index or 0
     id = 0
     if e then
-      if e.line and e.line > 0 then fault.file, fault.line = "model.toml", e.line end
+      -- a failure in a query that the expression calls stands where the query is
+      if e.line and e.line > 0 and not fault.line then fault.file, fault.line = "model.toml", e.line end
       fault.handler = e.name
     end
     if (world.expression_slot or 0) > 0 then id = world.roster.ids[world.expression_slot] end

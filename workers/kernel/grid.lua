@@ -10,7 +10,7 @@ local D = ...
 local i32 = D.buffer.i32
 local pairs = pairs
 local abs, max = math.abs, math.max
-local concat, format, gsub, rep = table.concat, string.format, string.gsub, string.rep
+local concat, format, rep = table.concat, string.format, string.rep
 
 -- Whole numbers as they stand in code.
 local function show(n) return format("%d", n) end
@@ -72,7 +72,8 @@ end
 local DOWN = "i = i * 2 if k > tree[i] then k = k - tree[i] i = i + 1 end "
 local PASS = "if head[c + 1] == 0 then k = k - 1 end"
 if D.vm == "luajit" then
-  DOWN = "i = i * 2 do local left = tree[i] local right = rshift(left - k, 31) k = k - band(left, 0 - right) i = i + right end "
+  DOWN = "i = i * 2 do local left = tree[i] local right = rshift(left - k, 31) "
+    .. "k = k - band(left, 0 - right) i = i + right end "
   PASS = "k = k - rshift(head[c + 1] - 1, 31)"
 end
 
@@ -122,9 +123,13 @@ function S.empty_at(x, y) return head[y * PITCH + x + 1] == 0 end
 
 -- The lowest id in a cell, of type t unless that is 0.
 function S.at(x, y, t)
-  local id = head[y * PITCH + x + 1]
+  local id, seen = head[y * PITCH + x + 1], 0
   if t ~= 0 then
-    while id ~= 0 and type_of[id] ~= t do id = next_[id] end
+    while id ~= 0 and type_of[id] ~= t do
+      seen = seen + 1
+      id = next_[id]
+    end
+    charge(seen / 8)
   end
   if id == 0 then return nil end
   return id
@@ -317,7 +322,8 @@ local function unrolled(r, manhattan)
 end
 
 local function wrapped(v, size)
-  return D.cells.fill("if $V > $SIZE / 2 then $V = $V - $SIZE elseif $V < -$SIZE / 2 then $V = $V + $SIZE end", { V = v, SIZE = size })
+  local code = "if $V > $SIZE / 2 then $V = $V - $SIZE elseif $V < -$SIZE / 2 then $V = $V + $SIZE end"
+  return D.cells.fill(code, { V = v, SIZE = size })
 end
 
 -- The memory of a grid of these measures with so many agents, in bytes.
@@ -350,13 +356,13 @@ function M.new(spec)
     RANGE = torus and '"whole numbers up to 2^53, which wrap around"' or '"whole numbers from 0 to " .. size - 1',
     GUARD = spec.single and 'if head[c] ~= 0 then error("the cell " .. x .. ", " .. y .. " is taken", 0) end' or "",
     WRITE = "for k = 1, n do local x, y = S.get(found[k]) found[k] = y * S.width + x end w:i32s(found, 1, n)",
-    READ = READ, SCAN = SCAN, SEEK = SCAN, HEADS = spec.single and "0" or show(max(W, 1024)), DISTANCE = "distance_to(x, y, id)",
-    MEASURE = "", NEAR = "id ~= 0", NEARSIGN = "0 - id",
+    READ = READ, SCAN = SCAN, SEEK = SCAN, HEADS = spec.single and "0" or show(max(W, 1024)),
+    DISTANCE = "distance_to(x, y, id)", MEASURE = "", NEAR = "id ~= 0", NEARSIGN = "0 - id",
     COLUMNOFX = torus and "x % W" or "((x >= 0 and x < W) and x or W)",
     ROWOFY = torus and "(y % H)" or "((y >= 0 and y < H) and y or H)",
     WRAPDX = torus and wrapped("dx", "W") or "",
     WRAPDY = torus and wrapped("dy", "H") or "",
-    FIRSTCIRCLE = "1", LASTCIRCLE = "(min(W, H) - 1) / 2",
+    FIRSTCIRCLE = "1", LASTCIRCLE = torus and "(min(W, H) - 1) / 2" or "huge",
   }
   if spec.neighbors ~= 6 and (not torus or W >= 5 and H >= 5) then
     local diamond = spec.neighbors == 4

@@ -191,6 +191,7 @@ function M.close_alone(world)
   local shards = {}
   for j = 1, M.new_shards(world, #spawns) do shards[j] = 0 end
   M.apply(world, removals, spawns, shards, {taken})
+  M.check_guards(world)
   return #spawns, #removals
 end
 

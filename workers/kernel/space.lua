@@ -15,12 +15,12 @@ local function deny(message) error(message, 0) end
 
 local function text(v)
   local kind = type(v)
-  if kind == "string" then return '"' .. v .. '"' end
+  if kind == "string" then return '"' .. D.text.cut(v, 40) .. '"' end
   if kind == "number" or kind == "nil" then return shown(v) end
   return "a " .. kind
 end
 
--- "x is 50, outside 0..49", for a coordinate that is a number; `range` says what is allowed.
+-- What is wrong with a coordinate; `range` says what is allowed: "coordinates from 0 to below 5".
 function M.misfit(name, value, range)
   if type(value) ~= "number" then return name .. " is a number, not " .. text(value) end
   return name .. " is " .. shown(value) .. ", and this space has " .. range
@@ -53,10 +53,11 @@ function M.api(S, world)
   end
 
   local function check_id(id)
-    local last = S.reserved()
+    local last = world.roster.last_id
     if type(id) ~= "number" or not (id >= 1 and id <= last) or id % 1 ~= 0 then
-      deny("no agent has the id " .. text(id) .. ": ids are whole numbers from 1 to " .. world.roster.last_id .. " so far")
+      deny("no agent has the id " .. text(id) .. ": ids are whole numbers from 1 to " .. last .. " so far")
     end
+    S.reserve(last)
   end
 
   function api.position(id)
@@ -96,7 +97,9 @@ function M.api(S, world)
   -- Codes serve where the field has them; the same are found, at the same cost in fuel.
   local function count_alike(x, y, z, r, me, t, field, value)
     local values = world.published[field]
-    if not values then deny("nobody publishes " .. text(field) .. ": list it in model.toml, [agents.TYPE] publish = [...]") end
+    if not values then
+      deny("nobody publishes " .. text(field) .. ": list it in model.toml, [agents.TYPE] publish = [...]")
+    end
     if value == nil then deny("count_near(r, type, field, value): value is missing (nil)") end
     local codes, wanted, code = world.shown.search(field, value)
     if not codes then return S.count_compared(x, y, z, r, me, t, values, value) end
@@ -164,7 +167,8 @@ function M.api(S, world)
       local n = S.empty_count()
       if k == nil then return n end
       if type(k) ~= "number" or not (k >= 1 and k <= n) or k % 1 ~= 0 then
-        deny("empty_cells(k): k is a whole number from 1 to the number of empty cells, now " .. n .. ", not " .. text(k))
+        deny("empty_cells(k): k is a whole number from 1 to the number of empty cells, now " .. n
+          .. ", not " .. text(k))
       end
       return S.kth_empty(k)
     end
