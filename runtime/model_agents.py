@@ -30,6 +30,8 @@ def read_agents(
             ("agents",), "agents", "the model has no agents",
             "add a table [agents.person] with count = 10, and a file agents/person.lua",
         )  # fmt: skip
+    own = {f"agents/{name}.lua" for name in tables}
+    spare = [file for file in files if file.startswith("agents/") and file not in own]
     for name, table in tables.items():
         path: Keys = ("agents", name)
         if not isinstance(table, dict):
@@ -40,7 +42,7 @@ def read_agents(
                 "write [environment] and its script environment.lua, or rename the type",
             )  # fmt: skip
         elif toml.is_name(path, "an agent type"):
-            made.append(_agent_type(toml, path, name, table, files, space))
+            made.append(_agent_type(toml, path, name, table, files, space, spare))
     aliases: dict[str, str] = {}
     for spec in made:
         if spec.alias and spec.alias in aliases:
@@ -59,7 +61,9 @@ def _agent_type(
     table: dict[str, Any],
     files: Mapping[str, str],
     space: SpaceSpec | None,
+    spare: list[str],
 ) -> TypeSpec:
+    """``spare``: scripts that are no type's."""
     for key in table.keys() - set(_KEYS):
         if key == "worker":
             toml.report((*path, key), "later", "workers in other languages come later")
@@ -67,8 +71,9 @@ def _agent_type(
             toml.unknown((*path, key), _KEYS, f"of agent type '{name}'")
     file = f"agents/{name}.lua"
     if file not in files:
-        near = nearest(file, [one for one in files if one.startswith("agents/")])
-        hint = f"is it {near}?" if near else f"write the script {file}"
+        near = nearest(file, spare)
+        hint = f"write {file}; an empty one will do for agents that only stand there"
+        hint = f"is it {near}?" if near else hint
         toml.report(path, "file", f"there is no file {file} for agent type '{name}'", hint)
     alias = toml.text(table, (*path, "name"))
     if "count" not in table:

@@ -17,6 +17,7 @@ from runtime.protocol import (
     NetworkSpec,
     SpaceSpec,
 )
+from runtime.model_words import KINDS, NEIGHBORHOODS, SPACE_KEYS
 from runtime.toml_findings import Keys, TomlFindings, is_number, nearest, shown
 
 SCRIPT: Final = "environment.lua"
@@ -68,10 +69,11 @@ def read_environment(
     if "environment" not in document and source is None:
         return None
     for key in table.keys() - set(_KEYS):
-        if key == "state":
+        if key == "state" or nearest(key, _KEYS) is None or is_number(table[key]):
             toml.report(
                 ("environment", key), "key", "the environment's fields are set by its script",
-                "write function init(env) in environment.lua: env.price = 10",
+                f"write in environment.lua: function init(env) env.{key} = … end; "
+                f"known here: {', '.join(_KEYS)}",
             )  # fmt: skip
         else:
             toml.unknown(("environment", key), _KEYS, "of [environment]")
@@ -146,15 +148,25 @@ def _foreign_keys(toml: TomlFindings, path: Keys, table: dict[str, Any], kind: s
                 f'it is of kind = "{other}"; known: {", ".join(_SPACES[kind])}',
             )  # fmt: skip
         else:
-            toml.unknown((*path, key), _SPACES[kind], "of space")
+            _unknown_of_space(toml, (*path, key), kind)
+
+
+def _unknown_of_space(toml: TomlFindings, path: Keys, kind: str) -> None:
+    right = SPACE_KEYS.get(path[-1].lower())
+    if right is None:
+        toml.unknown(path, _SPACES[kind], "of space")
+    else:
+        toml.report(path, "key", f"unknown key '{path[-1]}' of space", f"write {right}")
 
 
 def _neighbors(toml: TomlFindings, path: Keys, table: dict[str, Any]) -> int:
     value = table.get("neighbors", 8)
     known = _NEIGHBORS.get(str(value)) if isinstance(value, int | str) else None
     if known is None:
+        right = NEIGHBORHOODS.get(str(value).lower())
         toml.report(
             path, "space", f'neighbors must be 4, 8 or "hex", not {shown(value)}',
+            f"write neighbors = {right}" if right else
             "8: with those at the corners; 4: without; \"hex\": six, every other row shifted",
         )  # fmt: skip
     return known or 8
@@ -315,6 +327,7 @@ def _kind(
     if isinstance(kind, str) and kind in kinds:
         return kind
     near = nearest(kind, kinds) if isinstance(kind, str) else None
+    near = KINDS[what].get(str(kind).lower(), near)
     hint = f'did you mean "{near}"? (known: {listed})' if near else f"known: {listed}"
     if what == "space" and kind in ("network", *_NETWORKS):
         hint = f"a network is an entry of its own: network = {{ kind = … }}; spaces: {listed}"

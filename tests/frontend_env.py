@@ -126,7 +126,7 @@ PING = "function on.ping(self, msg, from) end\n"
 def in_step(body: str, vm: str = "luajit21") -> list[Diagnostic]:
     """Findings of a body of step, which stands on line 2 of agents/a.lua."""
     found = check(TWO_TYPES, vm, a=f"function step(self)\n{body}\nend\n{PING}", b=BANK)
-    return [one for one in found if one.code != "unsent"]
+    return [one for one in found if one.code not in ("unsent", "unset")]
 
 
 class Script:

@@ -133,7 +133,7 @@ def test_self_outside_a_function_that_has_it_is_explained() -> None:
             "",
         ),
         (
-            "local T = {}\nfunction step(self) local t = T[self.k] t.x = 1 end",
+            "local T = {}\nfunction step(self) local t = T[self.id] t.x = 1 end",
             (2, "t.x"),
             "through t",
             "",
@@ -332,13 +332,13 @@ def test_a_definition_that_would_never_run_is_refused(
         ("function handleBigOffer(self) end", "handleBigOffer", "nothing calls", "on.big_offer("),
         ("local function helper() end", "helper", "nothing calls 'helper'", "remove it"),
         (
-            "function step(self) if not self.x == 1 then end end",
-            "not self.x == 1",
-            "(not self.x) with 1",
-            "self.x ~= 1",
+            "function step(self) if not self.id == 1 then end end",
+            "not self.id == 1",
+            "(not self.id) with 1",
+            "self.id ~= 1",
         ),
         (
-            "function step(self) for i = 0, #self.t - 1 do log(self.t[i]) end end",
+            "function step(self) self.t = {} for i = 0, #self.t - 1 do log(self.t[i]) end end",
             "i = 0, #self.t - 1",
             "lists begin at 1",
             "for i = 1, #self.t do",
@@ -357,8 +357,8 @@ def test_what_is_probably_wrong_is_a_warning(
 @pytest.mark.parametrize(
     "sender",
     [
-        "send(1, self.kind)",
-        "send(1, self.x and 'ping' or 'pong')",
+        "send(1, self.type)",
+        "send(1, self.id > 1 and 'ping' or 'pong')",
         "local tell = send tell(1, 'ping')",
         "pcall(send, 1, 'ping')",
     ],

@@ -555,7 +555,7 @@ def test_by_type_that_leaves_out_a_type_with_a_step_is_told() -> None:
         "[agents.b]\ncount = 1\n[agents.c]\ncount = 1\n",
         "agents/a.lua": "function step(self) end\n",
         "agents/b.lua": "function step(self) end\n",
-        "agents/c.lua": "function on.hello(self) end\nfunction init(self) send(self.id, 'hello') end\n",
+        "agents/c.lua": "function on.hello(self) end\nfunction init(self) after(1, 'hello') end\n",
     }
     model, found = read_model("m", files)
     assert model is not None, found

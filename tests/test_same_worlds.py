@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from shares import Shares
-from worlds import EVERYWHERE, Outcome, clean, outcome, same_for
+from worlds import Outcome, clean, outcome, same_for
 from written import environment_of, under_way, written
 
 from runtime import protocol as p
@@ -213,6 +213,13 @@ def gone_on(spec: p.ModelSpec, way: tuple[int, ...], ticks: int, seed: int = 1) 
     return shares.digest(), rows + shares.rows, environment_of(shares)
 
 
+TWICE_AND_ELSEWHERE = (
+    (1, "luajit21"),
+    (1, "luajit21"),
+    (2, "luajit21"),
+    (3, "lua52"),
+    (5, "luajit21"),
+)
 PLACES = {
     "solid": ('place = "random"', 'place = { x = "i / 2", y = "random()", z = 1 }'),
     "single": ('place = "random_empty"', 'place = "grid"'),
@@ -234,9 +241,7 @@ def everything(space: str, network: str) -> p.ModelSpec:
 )
 def test_4_08_a_world_of_everything_has_one_outcome_everywhere(space: str, network: str) -> None:
     spec = everything(space, network)
-    found = same_for(
-        (*EVERYWHERE, (2, "luajit21")), lambda place: played(spec, place[0], place[1], 6)
-    )
+    found = same_for(TWICE_AND_ELSEWHERE, lambda place: played(spec, place[0], place[1], 6))
     sent, delivered, dead = found.counts
     assert (sent > 100, delivered > 80, dead > 3, len(found.rows)) == (True, True, True, 7)
 
@@ -244,5 +249,5 @@ def test_4_08_a_world_of_everything_has_one_outcome_everywhere(space: str, netwo
 @pytest.mark.parametrize("space", SPACES)
 def test_4_17_a_world_of_everything_goes_on_identically_after_a_restore(space: str) -> None:
     spec = everything(space, NETWORKS[len(space) % len(NETWORKS)])
-    ways = ((), (0, 2, 1, 1), (1, 1, 3, 0), (3, 3, 2, 1), (4, 2, 5, 0), (5, 5, 1, 0))
+    ways = ((), (0, 2, 1, 1), (1, 1, 3, 0), (4, 3, 2, 0))
     same_for(ways, lambda way: gone_on(spec, way, 6))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from shares import Shares
 from test_random import draws
-from worlds import EVERYWHERE, Outcome, clean, everywhere, outcome, same_for
+from worlds import Outcome, clean, everywhere, outcome, same_for
 from written import written
 
 HEAD = "[environment]\n[agents.a]\ncount = 4\n"
@@ -340,6 +340,36 @@ def test_4_07_expressions_read_the_environment_and_call_its_queries() -> None:
     assert found.field("cash") == [5, 10, 15, 20]
 
 
+def test_4_07_mail_to_the_environment_that_waits_is_counted_with_that_of_agents() -> None:
+    environment = """
+        function on.pay(env, msg, from)
+          env.cash = (env.cash or 0) + msg.n
+          if from == 2 then after(2, "pay", {n = 5}) env.cash = env.cash - 5 end
+          if tick() == 4 then send(1, "pay", {n = env.cash}, 2) env.cash = 0 end
+        end
+    """
+    agent = """
+        function init(self)
+          self.cash = self.cash or 1000
+          if self.parent then
+            self.cash = 0
+            send("environment", "pay", {n = self.gift}, 2) send(self.parent, "pay", {n = 50})
+          end
+        end
+        function on.pay(self, msg) self.cash = self.cash + msg.n end
+        function step(self)
+          if tick() == 1 then send("environment", "pay", {n = 100}, self.id) self.cash = 900 end
+          if tick() == 2 and self.id == 1 then
+            spawn("a", {gift = 7}) self.cash = self.cash - 57
+          end
+        end
+    """
+    kept = "sum(a, self.cash) + (env.cash or 0) + mail('pay', msg.n) == 4000"
+    toml = f'{HEAD}[invariants]\nkept = "{kept}"\n[metrics]\nn = "mail(\'pay\')"\n'
+    found = run(toml, 8, a=agent, environment=environment)
+    assert [row["n"] for _, row in found.rows] == [0, 3, 5, 3, 3, 3, 0, 0, 0]
+
+
 def test_published_fields_are_those_at_the_end_of_the_turns_of_the_last_closed_tick() -> None:
     environment = """
         function step(env)
@@ -368,7 +398,3 @@ def test_published_fields_are_those_at_the_end_of_the_turns_of_the_last_closed_t
         (1, 0, "100\t200\tnil"), (2, 0, "101\t201\tnew"),
         (3, 0, "102\tnil\tnil"), (4, 0, "103\tnil\tnil"),
     ]  # fmt: skip
-
-
-def test_the_places_of_these_tests_hold_more_than_one_worker() -> None:
-    assert {workers for workers, _ in EVERYWHERE} == {1, 2, 3, 5}

@@ -9,6 +9,7 @@ from workers.agent_file import AgentFile, api_name, literal
 from workers.diagnose_layers import diagnose_layers
 from workers.diagnose_mail import type_name
 from workers.diagnose_state import stored_values
+from workers.diagnose_worlds import diagnose_worlds
 from workers.expression_world import no_field, no_query, space_member
 from workers.names import listing, nearest
 from workers.origins import fields_set, layer_of, origin
@@ -24,6 +25,7 @@ _OF_AGENTS: Final = frozenset(
     | {"link_to", "unlink"}
 )
 """Functions whose first argument is an agent's id."""
+_FROM_ONESELF: Final = frozenset({"neighbors", "count_near"})
 _OPERANDS: Final = ("binary_expression", "unary_expression")
 TELL: Final = (
     'tell it: send("environment", "kind", {…}), and let function on.kind(env, msg) of '
@@ -43,6 +45,7 @@ def diagnose_features(file: AgentFile, model: ModelSpec, script: AgentFile | Non
         if known is not None:
             _arguments(file, use.node, name, known, types)
     diagnose_layers(file)
+    diagnose_worlds(file, model)
     _read_only(file)
     _kept(file)
     fields = fields_set(script) if script is not None else None
@@ -65,7 +68,7 @@ def _space(file: AgentFile, index: Node) -> None:
     if problem is not None:
         file.error(problem.node, "unknown", problem.message, problem.hint)
     elif parent is not None and parent.type == "function_call" and parent.children[0] is index:
-        shown = file.text(index)
+        shown = file.text(index).replace(":", ".")
         file.error(index, "call", f"{shown} is a number, not a function", f"write {shown}")
 
 
@@ -76,6 +79,18 @@ def _arguments(file: AgentFile, call: Node, name: str, known: Signature, types: 
     if name in _OF_AGENTS and given and file.text(given[0]) == "self":
         hint = f"write {known.form}, with self.id for oneself"
         file.error(given[0], "call", "self is the agent's table, not its id", hint)
+    if name in _FROM_ONESELF and given and file.text(given[0]) in ("self", "self.id"):
+        hint = f"write {known.form}; around another place: neighbors_of(x, y, r, type)"
+        file.error(given[0], "call", f"{name} looks from one's own place: r comes first", hint)
+        return
+    if name == "look" and literal(file.tree, given[0]) in file.features.published:
+        shown = f"look({file.text(given[1])}, {file.text(given[0])})"
+        file.error(call, "call", "look takes the id first, then the field", f"write {shown}")
+        return
+    if known.radius_at == 0 and literal(file.tree, given[0]) in types:
+        hint = f"write {known.form}"
+        file.error(given[0], "call", "the radius comes first, then the type", hint)
+        return
     if 0 <= known.type_at < len(given):
         wanted = given[known.type_at]
         if not type_name(file, wanted, known.form, types, known.any_type):

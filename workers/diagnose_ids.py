@@ -20,6 +20,7 @@ _PLACES: Final = {"position": "x, y", "offset": "dx, dy", "random_empty": "x, y"
 """Functions that give a place as several numbers."""
 _HANDLER: Final = re.compile(r"on\s*[.\[]")
 _FROM_AT: Final = 2
+_LENGTHS: Final = frozenset({"length", "len", "size", "count", "n"})
 
 
 def diagnose_ids(file: AgentFile) -> None:
@@ -27,6 +28,8 @@ def diagnose_ids(file: AgentFile) -> None:
     for node in file.tree.nodes:
         if node.type in ("dot_index_expression", "method_index_expression"):
             _index(file, node)
+        elif node.type == "bracket_index_expression":
+            _zero(file, node)
         elif node.type == "for_generic_clause":
             _walk(file, node)
 
@@ -49,6 +52,11 @@ def _index(file: AgentFile, index: Node) -> None:
             hint = f'agents are told things: send({shown}, "{field}", {{…}})'
         elif published:
             hint = f"write {look}"
+        elif field == "weight" and file.features.network:
+            hint = f"a link's weight is link({shown})"
+        elif field == "type":
+            hint = f'choose by type: neighbors(r, "type"), at(x, y, "type"); or {look}, '
+            hint += 'with publish = ["type"]'
         else:
             hint = f'write {look}, with publish = ["{field}"] in model.toml'
             hint += f"; to change it: send({shown}, kind, {{…}})"
@@ -56,6 +64,8 @@ def _index(file: AgentFile, index: Node) -> None:
         file.error(index, "id", message, hint)
         return
     name = _call(file, _source(base))
+    if name in _LISTS and field in _LENGTHS and index.type == "dot_index_expression":
+        file.error(index, "id", f"{name} gives a list, which has no field", f"write #{shown}")
     if name in _PLACES:
         names = _PLACES[name]
         if file.features.dimensions == 3:
@@ -63,6 +73,14 @@ def _index(file: AgentFile, index: Node) -> None:
         message = f"{name} gives {len(names.split(','))} numbers, not a table"
         call = file.text(_source(base) or base)
         file.error(index, "id", message, f"write local {names} = {call}")
+
+
+def _zero(file: AgentFile, index: Node) -> None:
+    """``links()[0]``."""
+    key = index.get("field")
+    if key is not None and file.text(key) == "0" and _is_list(file, index.children[0]):
+        shown = file.text(index.children[0])
+        file.error(index, "id", "lists begin at 1: there is nothing at 0", f"write {shown}[1]")
 
 
 def _source(node: Node) -> Node | None:
@@ -115,9 +133,17 @@ def _walk(file: AgentFile, clause: Node) -> None:
     values = clause.child("expression_list")
     names = clause.child("variable_list")
     given = [one for one in values.children if one.type != ","] if values is not None else []
-    if names is None or len(given) != 1 or _call(file, given[0]) not in _LISTS:
+    if names is None or len(given) != 1:
+        return
+    last = file.text(names.children[-1])
+    walked = arguments(given[0]) if _call(file, given[0]) in ("ipairs", "pairs") else []
+    if len(names.children) == 1 and walked and _is_list(file, walked[0]):
+        message = f"{last} is a position in the list here, 1, 2, …, and no id"
+        hint = f"write for _, {last} in ipairs({file.text(walked[0])}) do"
+        file.warning(names, "id", message, hint)
+        return
+    if _call(file, given[0]) not in _LISTS:
         return
     shown = file.text(given[0])
-    last = file.text(names.children[-1])
     message = f"{api_name(file.tree, given[0])} gives a list, which is walked with ipairs"
     file.error(given[0], "id", message, f"write for _, {last} in ipairs({shown}) do")

@@ -13,6 +13,7 @@ from workers.syntax import Node
 
 _SENDERS: Final = ("send", "broadcast", "after", "ask")
 _BLOCKED: Final = "blocked"
+_ITS_NAMES: Final = ("env", "world", "model")
 _BROADCAST: Final = "broadcast(type, kind, body)"
 
 
@@ -116,7 +117,7 @@ def _recipient(file: AgentFile, sent: Sent, cast: _Cast) -> tuple[bool, str | No
 
 def _not_an_agent(file: AgentFile, sent: Sent, node: Node, name: str, cast: _Cast) -> None:
     names = set(cast.aliases) | ({ENVIRONMENT} if cast.script is not None else set())
-    like = nearest(name, names)
+    like = ENVIRONMENT if name in _ITS_NAMES and ENVIRONMENT in names else nearest(name, names)
     if name in cast.handled:
         message = f"'{name}' is an agent type: a message goes to one agent"
         hint = (

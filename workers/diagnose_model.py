@@ -6,7 +6,8 @@ import re
 from typing import Final
 
 from runtime.protocol import ModelSpec, TypeSpec
-from workers.agent_file import AgentFile, literal
+from workers.agent_file import AgentFile
+from workers.diagnose_fields import diagnose_fields, fields_given
 from workers.diagnose_state import stored_values
 from workers.expression_rules import CONTEXTS
 from workers.features import features_of
@@ -34,6 +35,7 @@ def diagnose_model(
     for file in files:
         _overwritten(file, scripts)
         _never_published(file, scripts, toml)
+        diagnose_fields(file, scripts, model)
     _left_out(model, files, toml)
     _clashes(model, scripts, toml)
 
@@ -101,24 +103,11 @@ def _overwritten(file: AgentFile, files: list[AgentFile]) -> None:
 
 def _never_published(file: AgentFile, scripts: list[AgentFile], toml: Findings) -> None:
     """Fields to publish that nothing ever sets: a misspelt name, most likely."""
-    if not file.spec.publish or not file.whole:
+    known = fields_given(file, scripts) if file.spec.publish else None
+    if known is None:
         return
-    known = {field.name for field in file.spec.state} | {"parent"}
-    for use in file.scopes.stores:
-        target = use.node
-        if target.type == "bracket_index_expression":
-            key = literal(file.tree, target.get("field"))
-            if key is None and file.text(target.children[0]) == file.role.me:
-                return
-            known |= {key} if key is not None else set()
-        else:
-            known.add(file.text(target.children[-1]))
-    for other in scripts:
-        for spawned in other.spawned:
-            if spawned.agent_type in (file.spec.name, None):
-                known |= set(spawned.fields)
     for name in file.spec.publish:
-        if name in known | {"id", "type"}:
+        if name in known:
             continue
         line, column = _publish_place(file.spec, name, toml)
         like = nearest(name, known)

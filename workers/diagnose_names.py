@@ -10,6 +10,7 @@ from workers.agent_file import AgentFile, literal, root_of
 from workers.diagnose_ids import is_id
 from workers.missing import why_missing
 from workers.names import (
+    AGGREGATES,
     API,
     FOREIGN_FUNCTIONS,
     FOREIGN_GLOBALS,
@@ -90,7 +91,8 @@ def _why_undeclared(
         return "undeclared", undeclared, f"{file.role.who}'s own field is {me}.{name}"
     missing = why_missing(name, file.role, file.features)
     if missing is not None:
-        return "feature", *missing
+        why, cure = missing
+        return "feature", why, cure.replace('"heading"', _second_argument(file, use, '"heading"'))
     if name in file.features.layers:
         return "undeclared", undeclared, f"a layer is read with layer.{name}(x, y)"
     if name in shared and not file.is_environment:
@@ -109,7 +111,26 @@ def _why_undeclared(
             )
     if any(name == agent.name for agent in model.types):
         return "undeclared", undeclared, f'an agent type is named in quotes: "{name}"'
+    if name in AGGREGATES:
+        return "undeclared", *_aggregate(file, name)
     return "undeclared", *_alike(file, name, use, defined)
+
+
+def _aggregate(file: AgentFile, name: str) -> tuple[str, str]:
+    """``count("sheep")``, which is for expressions of model.toml."""
+    message = f"{name} is an aggregate: it stands in metrics and queries, not in scripts"
+    if name == "count":
+        return message, 'write #agents("type")'
+    what = "look(id, field)" if "look" in file.api else "what agents send"
+    return message, f'loop: for _, id in ipairs(agents("type")) do …, over {what}'
+
+
+def _second_argument(file: AgentFile, use: Use, default: str) -> str:
+    """The field of ``look(id, "field")`` as written, in double quotes."""
+    call = use.node.parent
+    given = arguments(call) if call is not None and call.type == "function_call" else []
+    name = literal(file.tree, given[1]) if len(given) > 1 else None
+    return f'"{name}"' if name is not None and file.text(use.node) == "look" else default
 
 
 def _alike(file: AgentFile, name: str, use: Use, defined: set[str]) -> tuple[str, str]:
@@ -323,6 +344,8 @@ def _methods(file: AgentFile) -> None:
                 hint = f"{method} is a function of its own: write {method}({given})"
             elif method in defined_functions:
                 hint = f"write {method}({', '.join(filter(None, (owner, given)))})"
+            elif method in FOREIGN_GLOBALS and (method != "move" or file.features.space):
+                hint = FOREIGN_GLOBALS[method][1]
             else:
                 hint = f"write local function {method}({owner}, …), and call {method}({owner}, …)"
             message = f"{owner} has no functions, only data: nothing can be called as {owner}"
@@ -330,6 +353,8 @@ def _methods(file: AgentFile) -> None:
         else:
             message = f"nothing here has a method '{method}'"
             hint = _LIST_HINTS.get(method, "")
+            if not hint and method in file.api:
+                hint = f"{method} is a function of its own: write {method}({given})"
             hint = hint or FOREIGN_MEMBERS.get(f"string.{method}", ("", ""))[1]
             like = nearest(method, LIBRARIES["string"])
             hint = hint or (f"did you mean {like}?" if like else f"write {method}({owner}, …)")

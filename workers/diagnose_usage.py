@@ -7,6 +7,7 @@ from typing import Final
 
 from workers.agent_file import AgentFile, Named, api_name, handler_kind, literal
 from workers.diagnose_state import stored_values
+from workers.diagnose_values import diagnose_values
 from workers.names import FOREIGN_FUNCTIONS, HOOKS
 from workers.scope import Function, Variable
 from workers.signatures import signature
@@ -29,6 +30,7 @@ def diagnose_usage(file: AgentFile) -> None:
     _varargs(file)
     _operators(file)
     _loops_from_zero(file)
+    diagnose_values(file)
 
 
 # --- definitions ----------------------------------------------------------------------------------

@@ -114,7 +114,8 @@ def of_query(fault: Fault | None) -> Fault | None:
     who = f"for agent {fault.agent}: " if fault.agent else ""
     hint = fault.hint
     if "nil" in fault.message:
-        hint = "not every agent has the field: write (self.x or 0), or select self.x ~= nil; "
+        hint = "not every agent has the field, or env none of that name: "
+        hint += "write (self.x or 0), or select self.x ~= nil; "
         hint += "fields left out show what agents have"
     return msgspec.structs.replace(fault, message=f"{where}{who}{fault.message}", hint=hint)
 

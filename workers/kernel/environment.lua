@@ -232,6 +232,25 @@ function M.new(world)
     if step then run("step", step) end
   end
 
+  -- Mail to the environment that waits for a later close: what every worker knows of is told by the first, what
+  -- newborns sent as a tick closed by their hosts.
+  function world.mail.to_environment(kind, tick, visit)
+    local total = 0
+    local function count(from, k, body, sent)
+      if k ~= kind then return end
+      total = total + 1
+      if visit then visit(body, 1, from, sent) end
+    end
+    if world.me == 0 then
+      for _, day in pairs(E.calendar) do
+        for _, one in ipairs(day) do count(one[1], one[2], one[3], one[4]) end
+      end
+    end
+    local asked = world.changes.mail
+    for j = 1, asked.n do count(asked.id[j], asked.kind[j], asked.body[j], tick) end
+    return total
+  end
+
   function E.changed() return watched and watched.changed() end
 
   -- Bytes ---------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@
 local D = ...
 local codec, aggregate = D.codec, D.aggregate
 local readable = D.text.readable
-local error, pcall, pairs, ipairs, type, tostring = error, pcall, pairs, ipairs, type, tostring
+local error, pcall, pairs, ipairs, type, tostring, getmetatable = error, pcall, pairs, ipairs, type, tostring, getmetatable
 local gsub = string.gsub
 local sort = table.sort
 
@@ -23,8 +23,8 @@ end
 local function plain(v)
   local t = type(v)
   if t == "table" then
-    local n = 0
-    for _ in pairs(v) do n = n + 1 end
+    local n, meta = 0, getmetatable(v)
+    for _ in pairs(meta and meta.__of or v) do n = n + 1 end
     return "{" .. n .. " fields}"
   end
   if t == "function" then return "function" end

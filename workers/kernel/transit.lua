@@ -9,6 +9,9 @@ local M = {}
 -- Adds the functions below to `mail`. stride: the length of a calendar entry, as mail.lua lays it out.
 function M.extend(mail, P, R, kind_of_shape, stride)
   local calendar, later, STRIDE = mail.calendar, mail.later, stride
+  -- The same as `under_way` of mail to the environment, which has it.
+  function mail.to_environment() return 0 end
+
   local shapes_of = {}                   -- per kind: 1 at its shapes, else 0
   for s = 1, #kind_of_shape do
     local kind = kind_of_shape[s]
@@ -55,7 +58,7 @@ function M.extend(mail, P, R, kind_of_shape, stride)
         end
       end
     end
-    return total
+    return total + mail.to_environment(kind, tick, visit)
   end
 
   -- Mail waiting for each agent hosted here, in reading order: slot -> list of

@@ -1,0 +1,92 @@
+"""Fields of agents that are read and that nothing ever sets: misspelt, or another framework's."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from runtime.protocol import ModelSpec
+from workers.agent_file import AgentFile, literal
+from workers.names import VALUES, nearest
+from workers.scope import Variable
+from workers.syntax import arguments
+
+_GIVEN: Final = frozenset({"id", "type", "parent"})
+_PLACES: Final = frozenset({"x", "y", "z", "pos", "position", "location", "loc"})
+_WRITERS: Final = frozenset({"rawset", "setmetatable"})
+_INSTEAD: Final = {
+    "neighbors": "neighbors(r)", "neighbours": "neighbors(r)", "links": "links()",
+    "degree": "degree()", "tick": "tick()", "env": "env",
+}  # fmt: skip
+"""Fields of other frameworks -> what to write, where the model has it."""
+
+
+def fields_given(file: AgentFile, scripts: list[AgentFile]) -> set[str] | None:
+    """The fields that the type's agents may have; None where the text does not show them all."""
+    known = {field.name for field in file.spec.state} | _GIVEN
+    if not all(one.whole for one in scripts):
+        return None
+    if any(file.text(use.node) in _WRITERS for use in file.scopes.reads):
+        return None
+    for use in file.scopes.stores:
+        target = use.node
+        if target.type == "bracket_index_expression":
+            key = literal(file.tree, target.get("field"))
+            if key is None and _is_parameter(target.children[0].var):
+                return None
+            known |= {key} if key is not None else set()
+        else:
+            known.add(file.text(target.children[-1]))
+    for other in scripts:
+        for spawned in other.spawned:
+            if spawned.agent_type not in (file.spec.name, None):
+                continue
+            given = arguments(spawned.call)
+            if len(given) > 1 and given[1].type != "table_constructor":
+                return None
+            known |= set(spawned.fields)
+    return known
+
+
+def _is_parameter(variable: object) -> bool:
+    return isinstance(variable, Variable) and variable.role == "parameter"
+
+
+def diagnose_fields(file: AgentFile, scripts: list[AgentFile], model: ModelSpec) -> None:
+    """Report the first place where such a field is read."""
+    known = fields_given(file, scripts)
+    if known is None:
+        return
+    reported: set[str] = set()
+    for node in file.tree.nodes:
+        if node.type != "dot_index_expression":
+            continue
+        base = node.children[0]
+        variable = base.var
+        if not isinstance(variable, Variable) or variable.name != "self":
+            continue
+        name = file.text(node.children[-1])
+        called = node.parent is not None and node.parent.children[0] is node
+        if called and node.parent is not None and node.parent.type == "function_call":
+            continue
+        if variable.role != "parameter" or name in known | reported:
+            continue
+        reported.add(name)
+        message = f"nothing gives a {file.spec.name} a field '{name}': it is always nil"
+        file.warning(node, "unset", message, _cure(file, name, known, model))
+
+
+def _cure(file: AgentFile, name: str, known: set[str], model: ModelSpec) -> str:
+    features = file.features
+    if name in _PLACES and features.space:
+        return f"write local {'x, y, z' if features.dimensions == 3 else 'x, y'} = position()"
+    if any(name == parameter.name for parameter in model.parameters):
+        return f"a parameter is param.{name}"
+    like = nearest(name, known - _GIVEN)
+    if like is not None:
+        return f"did you mean self.{like}?"
+    call = _INSTEAD.get(name, "")
+    if call.split("(")[0] in file.api:
+        return f"write {call}"
+    if name in file.api - VALUES:
+        return f"{name} is a function: write {name}(…)"
+    return f"set it in state of [agents.{file.spec.name}] in model.toml, or in init"

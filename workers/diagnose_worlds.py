@@ -1,0 +1,133 @@
+"""Habits from other frameworks that run here and change nothing, or change it twice."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from runtime.protocol import ModelSpec
+from workers.agent_file import AgentFile, api_name, literal
+from workers.diagnose_state import stored_values
+from workers.origins import layer_of
+from workers.scope import Variable
+from workers.syntax import Node, arguments
+
+_PLACES: Final = frozenset({"x", "y", "z", "pos", "position", "loc", "location", "coords"})
+_MOVES: Final = frozenset({"move_to", "move_by"})
+_COUNTS: Final = frozenset({"count_at", "at", "neighbors_of", "neighbors", "count_near", "nearest"})
+_LENGTH: Final = re.compile(r"space\.(width|height|depth)")
+_TYPE_AT, _FIELD_AT, _VALUE_AT = 1, 2, 2
+
+
+def diagnose_worlds(file: AgentFile, model: ModelSpec) -> None:
+    """Report moves that move nobody, food eaten twice, and places counted from 1."""
+    if file.features.space and not file.is_environment:
+        _stands_still(file)
+        _published_by_others(file, model)
+    if file.features.layers and not file.is_environment:
+        _taken_twice(file)
+    if file.features.grid or file.features.layers:
+        _cells(file)
+
+
+def _called(file: AgentFile) -> set[str]:
+    """The API functions that the script calls."""
+    return {api_name(file.tree, use.node) for use in file.scopes.calls} & file.api
+
+
+def _stands_still(file: AgentFile) -> None:
+    """``self.x = self.x + 1`` in a script that never moves."""
+    if _called(file) & _MOVES:
+        return
+    for target, value in stored_values(file.scopes.stores):
+        shown = file.text(target)
+        name = file.text(target.children[-1])
+        if target.type != "dot_index_expression" or name not in _PLACES:
+            continue
+        own = target.children[0].var
+        if not isinstance(own, Variable) or own.role != "parameter":
+            continue
+        if any(file.text(node) == shown for node in value.walk()):
+            message = f"{shown} is a field like any other: the agent stays where it is"
+            hint = "write move_by(dx, dy) or move_to(x, y); local x, y = position() is the place"
+            if file.features.dimensions == 3:
+                hint = hint.replace("dy)", "dy, dz)").replace("x, y", "x, y, z")
+            file.warning(target, "move", message, hint)
+            return
+
+
+def _published_by_others(file: AgentFile, model: ModelSpec) -> None:
+    """``count_near(1, "wolf", "energy", 0)`` where sheep publish it, and wolves do not."""
+    published = {agent.name: agent.publish for agent in model.types}
+    for use in file.scopes.calls:
+        given = arguments(use.node)
+        if api_name(file.tree, use.node) != "count_near" or len(given) <= _FIELD_AT:
+            continue
+        kind, field = literal(file.tree, given[_TYPE_AT]), literal(file.tree, given[_FIELD_AT])
+        if kind not in published or field not in file.features.published:
+            continue
+        if field not in published[kind]:
+            message = f"no {kind} publishes '{field}': this counts none"
+            hint = f'add to [agents.{kind}] of model.toml: publish = ["{field}"]'
+            file.warning(given[_FIELD_AT], "field", message, hint)
+
+
+# --- what two agents both take --------------------------------------------------------------------
+
+
+def _taken_twice(file: AgentFile) -> None:
+    """Where all act at once, two agents of one cell see the same food, and each eats all of it."""
+    if "synchronous" not in file.features.regimes or file.features.single:
+        return
+    if _called(file) & _COUNTS:
+        return
+    read = {layer_of(file, use.node.children[0]) for use in file.scopes.calls}
+    for use in file.scopes.calls:
+        callee, given = use.node.children[0], arguments(use.node)
+        if callee.type != "method_index_expression" or len(given) <= _VALUE_AT:
+            continue
+        layer, method = layer_of(file, callee.children[0]), file.text(callee.children[-1])
+        if layer is None or layer not in read or not _takes(file, method, given[_VALUE_AT]):
+            continue
+        message = f"two agents at one cell would both take the same {layer}: all act at once, "
+        message += "and each sees what the last tick left"
+        hint = 'write activation = "random" in model.toml; or single = true in its space; or share'
+        hint += f": layer.{layer}(x, y) / count_at(x, y)" if file.features.grid else " by message"
+        file.warning(use.node, "twice", message, hint)
+        return
+
+
+def _takes(file: AgentFile, method: str, value: Node) -> bool:
+    """Whether a write takes something away: ``add`` of less than nothing, ``set`` to nothing or to
+    a difference."""
+    while value.type == "parenthesized_expression":
+        value = value.children[1]
+    negative = value.type == "unary_expression" and value.children[0].type == "-"
+    if method == "add":
+        return negative
+    minus = value.type == "binary_expression" and value.children[1].type == "-"
+    return method == "set" and (minus or file.text(value) == "0")
+
+
+# --- cells are counted from 0 ---------------------------------------------------------------------
+
+
+def _cells(file: AgentFile) -> None:
+    for node in file.tree.nodes:
+        if node.type == "for_numeric_clause":
+            start, end = node.get("start"), node.get("end")
+            if start is not None and end is not None and file.text(start) in ("0", "1"):
+                name = file.text(node.children[0])
+                _beyond(file, node, end, f"for {name} = 0, {file.text(end)} - 1 do")
+        elif node.type == "function_call" and api_name(file.tree, node) == "random":
+            given = arguments(node)
+            if len(given) == 2 and file.text(given[0]) == "0":
+                _beyond(file, node, given[1], f"random(0, {file.text(given[1])} - 1)")
+
+
+def _beyond(file: AgentFile, node: Node, end: Node, right: str) -> None:
+    found = _LENGTH.fullmatch(file.text(end))
+    if found is not None and end.children[0].var is None:
+        length = found[0]
+        message = f"cells go from 0 to {length} - 1: {length} is outside, or cell 0 once more"
+        file.warning(node, "cell", message, f"write {right}")
