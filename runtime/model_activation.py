@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from runtime.protocol import ParameterSpec
 from runtime.model_words import REGIMES as OTHER_NAMES
+from runtime.protocol import ParameterSpec
 from runtime.toml_findings import Keys, TomlFindings, nearest, shown, sort_of
 
 REGIMES: Final = ("synchronous", "random", "ordered", "uniform")

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from runtime.model_words import KINDS, NEIGHBORHOODS, SPACE_KEYS
 from runtime.protocol import (
     EnvironmentSpec,
     ExpressionSpec,
@@ -17,7 +18,6 @@ from runtime.protocol import (
     NetworkSpec,
     SpaceSpec,
 )
-from runtime.model_words import KINDS, NEIGHBORHOODS, SPACE_KEYS
 from runtime.toml_findings import Keys, TomlFindings, is_number, nearest, shown
 
 SCRIPT: Final = "environment.lua"
@@ -69,14 +69,18 @@ def read_environment(
     if "environment" not in document and source is None:
         return None
     for key in table.keys() - set(_KEYS):
-        if key == "state" or nearest(key, _KEYS) is None or is_number(table[key]):
+        if key == "state":
             toml.report(
                 ("environment", key), "key", "the environment's fields are set by its script",
-                f"write in environment.lua: function init(env) env.{key} = … end; "
-                f"known here: {', '.join(_KEYS)}",
+                "write function init(env) in environment.lua: env.price = 10",
             )  # fmt: skip
         else:
-            toml.unknown(("environment", key), _KEYS, "of [environment]")
+            near = nearest(key, _KEYS)
+            toml.report(
+                ("environment", key), "key", f"unknown key '{key}' of [environment]",
+                (f"did you mean {near}? " if near else "") + f"(known: {', '.join(_KEYS)}); "
+                f"a field is set in environment.lua: function init(env) env.{key} = … end",
+            )  # fmt: skip
     space = _space(toml, table["space"]) if "space" in table else None
     network = None
     if "network" in table:
@@ -166,7 +170,7 @@ def _neighbors(toml: TomlFindings, path: Keys, table: dict[str, Any]) -> int:
         right = NEIGHBORHOODS.get(str(value).lower())
         toml.report(
             path, "space", f'neighbors must be 4, 8 or "hex", not {shown(value)}',
-            f"write neighbors = {right}" if right else
+            (f"write neighbors = {right}. " if right else "") +
             "8: with those at the corners; 4: without; \"hex\": six, every other row shifted",
         )  # fmt: skip
     return known or 8
@@ -186,7 +190,9 @@ def _sizes_fit(toml: TomlFindings, path: Keys, table: dict[str, Any], spec: Spac
     if is_number(width) and width > 0 and width * height > MAX_CELLS:
         toml.report(
             (*path, "width"), "space",
-            f"{width} x {height} is {width * height:.4g} cells; a grid has at most {MAX_CELLS}",
+            f"{width} x {height} is {width * height:.4g} cells, about "
+            f"{width * height * 8 / 2**20:.0f} MB on every worker before any layer; a grid has at "
+            f"most {MAX_CELLS}",
             "make it smaller, or use a continuous space",
         )  # fmt: skip
 

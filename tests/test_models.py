@@ -209,7 +209,15 @@ def test_gossip_leaves_out_as_many_as_chance_says(client: Client):
 @pytest.mark.process
 @pytest.mark.parametrize(
     ("model", "parameters", "ticks"),
-    [("wealth", {}, 40), ("epidemic", {"n": 800}, 40), ("gossip", {"n": 200}, 10)],
+    [
+        ("wealth", {}, 40),
+        ("epidemic", {"n": 800}, 40),
+        ("gossip", {"n": 200}, 10),
+        ("sandpile", {"grains": 300}, 200),
+        ("vicsek", {"birds": 100}, 20),
+        ("schelling", {"regime": "synchronous"}, 20),
+        ("commons", {"institution": "sanctions"}, 20),
+    ],
 )
 def test_a_library_model_runs_the_same_on_any_number_of_workers(
     client: Client, model: str, parameters: dict[str, Any], ticks: int

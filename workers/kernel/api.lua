@@ -43,7 +43,7 @@ function M.new(world)
 
   function inner.bad_recipient(to)
     if to == nil then
-      deny("there is nobody to send to: the recipient is nil (lists begin at 1, choice of an empty list is nil, spawn returns nothing)")
+      deny("there is nobody to send to: the recipient is nil (lists begin at 1, nearest finds nobody, spawn returns nothing)")
     end
     deny("no agent has the id " .. shown(to) .. ": ids are whole numbers from 1 to " .. world.roster.last_id
       .. " so far; send to an id, to the name of a single agent, or use broadcast(type, kind, body) for a whole type")

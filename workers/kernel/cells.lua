@@ -1,12 +1,12 @@
 -- What grids and continuous spaces share: agents in cells, and the searches around a place.
 --
--- Every cell has a list of the agents in it, ascending by id (`head[cell]`, then `next_[id]`; 0 ends it), so one
--- order of cells gives one order of neighbours whatever happened before. Cells count from 1; `cell_of[id]` is 0
--- for an agent off the space. The code is generated for one space: its loops then hold no test of what kind of
--- space it is, and the JIT compiles one trace tree for each search.
+-- Every cell has a list of the agents in it, ascending by id: `link[c]` is the first, `link[BASE + id]` the one after
+-- agent `id`, and 0 ends it. So one order of cells gives one order of neighbours whatever happened before. Cells count
+-- from 1; `cell_of[id]` is 0 for an agent off the space. The code is generated for one space: its loops then hold no
+-- test of what kind of space it is, and the JIT compiles one trace tree for each search.
 
 local D = ...
-local concat, gsub = table.concat, string.gsub
+local concat, gsub, rep = table.concat, string.gsub, string.rep
 local load, error, pairs, ipairs = load, error, pairs, ipairs
 
 local M = {}
@@ -27,32 +27,48 @@ if D.vm == "luajit" then new_table = require("table.new") end
 
 -- Cells ----------------------------------------------------------------------------------------------------------
 
+-- Along a list: on LuaJIT the first steps are taken without branches, or every turn that moves would be compiled
+-- once more for each way in which two lists can be met.
+local ON = "other ~= 0 and other < id"
+local STEP = "do local other = link[node] if " .. ON .. " then node = BASE + other end end "
+if D.vm == "luajit" then
+  STEP = "do local other = link[node] node = node + band(BASE + other - node, arshift(band(0 - other, other - id), 31)) end "
+  ON = "band(0 - other, other - id) < 0"
+end
+local LEAVE = "link[before(id, c)] = link[BASE + id] if $COUNTED and link[c] == 0 then $EMPTIED end"
+local ENTER = "local node = before(id, c) link[BASE + id] = link[node] link[node] = id "
+  .. "if $COUNTED and node == c and link[BASE + id] == 0 then $FILLED end"
+local LEAVE_SINGLE = "link[c] = 0 if $COUNTED then $EMPTIED end"
+local ENTER_SINGLE = "link[c] = id if $COUNTED then $FILLED end"
+
 -- $COLUMNS declares further arrays by id, $GROW makes them longer; $FILLED and $EMPTIED run when a cell c gets its
--- first agent or loses its last.
+-- first agent or loses its last, if $COUNTED. parts.LONG is how many steps are taken without branches.
 local INDEX = [==[
-local D, S, new_table, head, cells = ...
+local D, S, new_table, cells = ...
 local i32, f64, charge = D.buffer.i32, D.buffer.f64, D.sandbox.charge
 local floor, abs, min, max, sqrt, huge = math.floor, math.abs, math.min, math.max, math.sqrt, math.huge
 local type, error = type, error
 local bit = D.bit or D.bit32
-local band, bnot, bxor, rshift, tobit = bit.band, bit.bnot, bit.bxor, bit.rshift, bit.tobit
+local band, bnot, bxor, rshift = bit.band, bit.bnot, bit.bxor, bit.rshift
+local arshift, tobit = bit.arshift, bit.tobit
 local room, last = 64, 0
-local cell_of, next_, found, type_of = i32(room), i32(room), i32(room + 1), i32(room)
+local BASE = cells + 1
+local cell_of, link, found, type_of = i32(room), i32(BASE + room), i32(room + 1), i32(room)
 $COLUMNS
 
 -- Scratch of a search: the first agents of the cells that it met.
 local heads = i32($HEADS + 1)
 
-local function longer(make, array, size)
+local function longer(make, array, used, size)
   local copy = make(size)
-  for i = 0, last do copy[i] = array[i] end
+  for i = 0, used do copy[i] = array[i] end
   return copy
 end
 
 function S.reserve(last_id)
   if last_id > room then
     local size = floor(last_id * 1.5) + 64
-    cell_of, next_, found = longer(i32, cell_of, size), longer(i32, next_, size), i32(size + 1)
+    cell_of, link, found = longer(i32, cell_of, last, size), longer(i32, link, BASE + last, BASE + size), i32(size + 1)
     $GROW
     room = size
   end
@@ -67,43 +83,24 @@ function S.placed(id) return cell_of[id] ~= 0 end
 
 $COUNTING
 
+-- The last node before agent id's place in the list of cell c.
+local function before(id, c)
+  local node = c
+  $STEPS
+  local other = link[node]
+  while $ON do
+    node = BASE + other
+    other = link[node]
+  end
+  return node
+end
+
 local function leave(id, c)
-  local before = head[c]
-  if before == id then
-    local after = next_[id]
-    head[c] = after
-    if after == 0 then $EMPTIED end
-    return
-  end
-  -- Here and below the first steps stand outside the loop: the JIT does not take a loop into its caller's trace.
-  local after = next_[before]
-  if after ~= id then
-    before = after
-    while next_[before] ~= id do before = next_[before] end
-  end
-  next_[before] = next_[id]
+  $LEAVE
 end
 
 local function enter(id, c)
-  local before = head[c]
-  if before == 0 or before > id then
-    next_[id] = before
-    head[c] = id
-    if before == 0 then $FILLED end
-    return
-  end
-  local after = next_[before]
-  if after ~= 0 and after < id then
-    before = after
-    after = next_[before]
-    if after ~= 0 and after < id then
-      before = after
-      while next_[before] ~= 0 and next_[before] < id do before = next_[before] end
-      after = next_[before]
-    end
-  end
-  next_[id] = after
-  next_[before] = id
+  $ENTER
 end
 
 function S.take(id)
@@ -117,12 +114,12 @@ end
 -- All lists anew from cell_of: from the highest id down, each goes to the head of its cell's list.
 local function relink()
   $RECOUNT
-  for c = 0, cells do head[c] = 0 end
+  for c = 0, cells do link[c] = 0 end
   for id = last, 1, -1 do
     local c = cell_of[id]
     if c ~= 0 then
-      next_[id] = head[c]
-      head[c] = id
+      link[BASE + id] = link[c]
+      link[c] = id
     end
   end
 end
@@ -200,7 +197,7 @@ for k = 1, met do
   repeat
     seen = seen + 1
     $EACH
-    id = next_[id]
+    id = link[BASE + id]
   until id == 0
 end
 met = 0
@@ -214,7 +211,7 @@ if met > 0 then
   repeat
     seen = seen + 1
     $EACH
-    local after = next_[id]
+    local after = link[BASE + id]
     local ended = rshift(after - 1, 31)
     id = after + band(heads[k + 1], 0 - ended)
     k = k + ended
@@ -331,11 +328,15 @@ end
 
 -- The space S with the functions that the code defines; `own` is the code of this kind of space, between the cells
 -- and the searches.
-function M.build(S, name, parts, own, head, cells)
+function M.build(S, name, parts, own, cells)
+  parts.STEPS = rep(STEP, parts.LONG)
+  parts.ON = ON
+  parts.LEAVE, parts.ENTER = LEAVE, ENTER
+  if parts.HEADS == "0" then parts.LEAVE, parts.ENTER = LEAVE_SINGLE, ENTER_SINGLE end
   local text = fill(INDEX, parts) .. fill(own, parts) .. searches(parts)
   local chunk, why = load(text, "@kernel/" .. name .. ".lua, generated", "t")
   if not chunk then error(why .. "\n" .. text, 0) end
-  chunk(D, S, new_table, head, cells)
+  chunk(D, S, new_table, cells)
   return S
 end
 

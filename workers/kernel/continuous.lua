@@ -9,7 +9,6 @@ local D = ...
 local floor, max, sqrt = math.floor, math.max, math.sqrt
 local concat, format, gsub = table.concat, string.format, string.gsub
 local error, ipairs = error, ipairs
-local i32 = D.buffer.i32
 
 local M = {}
 
@@ -118,7 +117,7 @@ $OPEN
   for cy = first_y, last_y do
     local line = $LAYER + lines[cy + NY]
     for cx = first_x, last_x do
-      local id = head[line + columns[cx + NX]]
+      local id = link[line + columns[cx + NX]]
       $MEET
     end
     if not small then
@@ -206,12 +205,12 @@ function M.new(spec)
   if deep then cell = cell .. " + min(floor(z * PZ), NZ - 1) * (NX * NY)" end
   local parts = {
     COLUMNS = "local " .. axes("#s") .. " = " .. axes("f64(room)"),
-    GROW = axes("#s = longer(f64, #s, size)", " "),
+    GROW = axes("#s = longer(f64, #s, last, size)", " "),
     XYZ = axes("all_#"),
     XYZOFK = axes("all_#[k]"),
     SETCELL = "local " .. axes("#") .. " = " .. axes("all_#[k]") .. " " .. axes("#s[id]") .. " = " .. axes("#")
       .. " cell_of[id] = cell_at(" .. axes("#") .. ")",
-    COUNTING = SIZES, RECOUNT = "", FILLED = "", EMPTIED = "",
+    COUNTING = SIZES, RECOUNT = "", COUNTED = "false", FILLED = "", EMPTIED = "", LONG = 4,
     CELL = cell,
     WRITE = "local out = f64(n)" .. axes(" for k = 1, n do out[k] = #s[found[k]] end w:f64s(out, 1, n)", ""),
     READ = "local v = f64(n) "
@@ -244,7 +243,7 @@ function M.new(spec)
     FIRSTCIRCLE = "CIRCLE",
     LASTCIRCLE = "LAST_CIRCLE",
   }
-  return D.cells.build(S, "continuous", parts, PLACES, i32(cells), cells)
+  return D.cells.build(S, "continuous", parts, PLACES, cells)
 end
 
 return M

@@ -7,7 +7,6 @@
 -- neighbouring cells; where a radius reaches around a torus, everyone counts once, at the shortest offset.
 
 local D = ...
-local i32 = D.buffer.i32
 local pairs = pairs
 local abs, max = math.abs, math.max
 local concat, format, rep = table.concat, string.format, string.rep
@@ -36,7 +35,7 @@ local function count_empty()
   for i = 0, 2 * LEAVES do tree[i] = 0 end
   for y = 0, S.height - 1 do
     for c = y * $PITCH + 1, y * $PITCH + S.width do
-      if head[c] == 0 then
+      if link[c] == 0 then
         local i = LEAVES + rshift(c - 1, 6)
         tree[i] = tree[i] + 1
       end
@@ -70,11 +69,19 @@ end
 -- One level down the tree to where the k-th empty cell is, and one cell along a row; on LuaJIT without branches, as
 -- both ways are as likely.
 local DOWN = "i = i * 2 if k > tree[i] then k = k - tree[i] i = i + 1 end "
-local PASS = "if head[c + 1] == 0 then k = k - 1 end"
+local PASS = "if link[c + 1] == 0 then k = k - 1 end"
 if D.vm == "luajit" then
   DOWN = "i = i * 2 do local left = tree[i] local right = rshift(left - k, 31) "
     .. "k = k - band(left, 0 - right) i = i + right end "
-  PASS = "k = k - rshift(head[c + 1] - 1, 31)"
+  PASS = "k = k - rshift(link[c + 1] - 1, 31)"
+end
+
+-- Along a list to somebody of type t; LuaJIT takes the first steps without branches, as in cells.lua.
+local OTHER_TYPE = "id ~= 0 and type_of[id] ~= t"
+local NEXT_OF_TYPE = "if " .. OTHER_TYPE .. " then id = link[BASE + id] end "
+if D.vm == "luajit" then
+  OTHER_TYPE = "band(0 - id, 0 - bxor(type_of[id], t)) < 0"
+  NEXT_OF_TYPE = "id = id + band(link[BASE + id] - id, arshift(band(0 - id, 0 - bxor(type_of[id], t)), 31)) "
 end
 
 local PLACES = [==[
@@ -119,15 +126,16 @@ function S.put(id, x, y)
   enter(id, c)
 end
 
-function S.empty_at(x, y) return head[y * PITCH + x + 1] == 0 end
+function S.empty_at(x, y) return link[y * PITCH + x + 1] == 0 end
 
 -- The lowest id in a cell, of type t unless that is 0.
 function S.at(x, y, t)
-  local id, seen = head[y * PITCH + x + 1], 0
+  local id, seen = link[y * PITCH + x + 1], 0
   if t ~= 0 then
-    while id ~= 0 and type_of[id] ~= t do
+    $FIRSTOFTYPE
+    while $OTHERTYPE do
       seen = seen + 1
-      id = next_[id]
+      id = link[BASE + id]
     end
     charge(seen / 8)
   end
@@ -136,11 +144,11 @@ function S.at(x, y, t)
 end
 
 function S.count_at(x, y, t)
-  local id, n, seen = head[y * PITCH + x + 1], 0, 0
+  local id, n, seen = link[y * PITCH + x + 1], 0, 0
   while id ~= 0 do
     seen = seen + 1
     if t == 0 or type_of[id] == t then n = n + 1 end
-    id = next_[id]
+    id = link[BASE + id]
   end
   charge(seen / 8)
   return n
@@ -251,7 +259,7 @@ if list then
   local dxs, dys = list.dxs, list.dys
   seen = list.n
   for k = 1, list.n do
-    local id = head[row[y + dys[k]] + col[x + dxs[k]]]
+    local id = link[row[y + dys[k]] + col[x + dxs[k]]]
     $MEET
   end
   $DONE
@@ -263,7 +271,7 @@ else
     repeat
       seen = seen + to - from + 1
       for c = base + from, base + to do
-        local id = head[c]
+        local id = link[c]
         $MEET
       end
       from, to, more = 0, more, -1
@@ -313,7 +321,7 @@ local function unrolled(r, manhattan)
   for dy = -r, r do
     local reach = manhattan and r - abs(dy) or r
     for dx = -reach, reach do
-      out[#out + 1] = format("do local id = head[row%d + col%d] $MEET end", dy + r, dx + r)
+      out[#out + 1] = format("do local id = link[row%d + col%d] $MEET end", dy + r, dx + r)
       cells = cells + 1
     end
   end
@@ -345,8 +353,7 @@ function M.new(spec)
     COLUMNS = "", GROW = "", XYZ = "xs, ys", XYZOFK = "xs[k], ys[k]",
     SETCELL = "cell_of[id] = ys[k] * " .. show(pitch) .. " + xs[k] + 1",
     COUNTING = COUNTING, RECOUNT = "counted = false",
-    FILLED = "if counted then shift_empty(c, -1) end",
-    EMPTIED = "if counted then shift_empty(c, 1) end",
+    COUNTED = "counted", FILLED = "shift_empty(c, -1)", EMPTIED = "shift_empty(c, 1)", LONG = 4,
     CLIMB = rep("i = rshift(i, 1) tree[i] = tree[i] + by ", levels),
     LEAVES = show(leaves), PITCH = show(pitch), MARGIN = show(MARGIN),
     DESCEND = rep(DOWN, levels), PASS = PASS,
@@ -354,9 +361,10 @@ function M.new(spec)
     SKIP = torus and "if x == S.width then x = 0 end" or "if x == S.width then c, x = c + 1, 0 end",
     TORUS = torus and "true" or "false",
     RANGE = torus and '"whole numbers up to 2^53, which wrap around"' or '"whole numbers from 0 to " .. size - 1',
-    GUARD = spec.single and 'if head[c] ~= 0 then error("the cell " .. x .. ", " .. y .. " is taken", 0) end' or "",
+    GUARD = spec.single and 'if link[c] ~= 0 then error("the cell " .. x .. ", " .. y .. " is taken", 0) end' or "",
     WRITE = "for k = 1, n do local x, y = S.get(found[k]) found[k] = y * S.width + x end w:i32s(found, 1, n)",
     READ = READ, SCAN = SCAN, SEEK = SCAN, HEADS = spec.single and "0" or show(max(W, 1024)),
+    FIRSTOFTYPE = rep(NEXT_OF_TYPE, 2), OTHERTYPE = OTHER_TYPE,
     DISTANCE = "distance_to(x, y, id)", MEASURE = "", NEAR = "id ~= 0", NEARSIGN = "0 - id",
     COLUMNOFX = torus and "x % W" or "((x >= 0 and x < W) and x or W)",
     ROWOFY = torus and "(y % H)" or "((y >= 0 and y < H) and y or H)",
@@ -372,7 +380,7 @@ function M.new(spec)
   for key, part in pairs(SHAPES[spec.neighbors]) do parts[key] = part end
   local S = { dims = 2, width = W, height = H, single = spec.single and true or false }
   function S.bytes(agents) return M.bytes(spec, agents) end
-  return D.cells.build(S, "grid", parts, PLACES .. DISTANCES .. NEIGHBORHOODS, i32(cells), cells)
+  return D.cells.build(S, "grid", parts, PLACES .. DISTANCES .. NEIGHBORHOODS, cells)
 end
 
 return M
