@@ -4,7 +4,7 @@
 local D = ...
 local codec, in_toml = D.codec, D.faults.in_toml
 local type, error, pairs, ipairs, pcall = type, error, pairs, ipairs, pcall
-local sort, floor, ceil, max, find, format = table.sort, math.floor, math.ceil, math.max, string.find, string.format
+local sort, ceil, find, format = table.sort, math.ceil, string.find, string.format
 
 local M = {}
 
@@ -218,7 +218,8 @@ function M.new(world)
     local k = world.kind_index.blocked
     if not k or not world.takers[k][R.type_of[id]] then return end
     W.told = W.told + 1
-    world.mail.from_world(id, k, {x = x, y = y}, world.tick + 1, W.told, world.tick)
+    -- numbered after all that the environment can send
+    world.mail.from_world(id, k, {x = x, y = y}, world.tick + 1, D.api.LIMITS.sends + W.told, world.tick)
   end
 
   function W.link(links)
