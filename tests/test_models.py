@@ -184,7 +184,6 @@ def test_every_model_but_the_benchmarks_has_numbers_and_says_where_they_are_from
 
 
 @pytest.mark.process
-@pytest.mark.process
 @pytest.mark.parametrize("workers", [1, 3])
 def test_every_token_of_the_ring_is_home_after_one_round(client: Client, workers: int):
     def strangers(c: Client, info: SimulationInfo) -> tuple[int, int, int]:

@@ -294,6 +294,49 @@ def test_places_are_kept_inside_the_grid(vm: str) -> None:
 
 
 @pytest.mark.parametrize("vm", VMS)
+@pytest.mark.parametrize("single", [True, False])
+def test_room_for_more_agents_leaves_everybody_where_they_were(vm: str, single: bool) -> None:
+    shape = Shape(50, 40, True, 8, single)
+    world = shape.world(vm)
+    places = {id: (id * 3, id * 2 if single else id // 4) for id in range(1, AGENTS + 1)}
+    for id, place in places.items():
+        world.kernel("put", id, *place)
+    empty = world.call(0, "empty_cells")
+    for last in (1_000, 5_000):
+        world.kernel("reserve", last)
+        world.kernel("put", last, last // 200, 39)
+        places[last] = (last // 200, 39)
+    assert world.call(0, "empty_cells") == (empty[0] - 2,)
+    assert world.call(7, "neighbors", 25) == shape.neighbors_of(
+        {id: place for id, place in places.items() if id != 7}, places[7], 25, ""
+    )
+
+
+@pytest.mark.parametrize("vm", VMS)
+def test_an_agent_is_found_behind_many_others_in_its_cell(vm: str) -> None:
+    shape = Shape(5, 5, True, 8, False)
+    world = shape.world(vm, last=60)
+    ids = [*range(2, 60, 2), 1, *range(59, 2, -2)]
+    for id in ids:
+        world.kernel("put", id, 2, 2)
+    for id in ids[::3]:
+        world.kernel("put", id, 3, 2)
+    stay = sorted(set(ids) - set(ids[::3]))
+    assert world.call(0, "neighbors_of", 2, 2, 0) == stay
+    assert world.call(0, "neighbors_of", 3, 2, 0) == sorted(ids[::3])
+    for kind, remainder in (("odd", 1), ("even", 0)):
+        assert world.call(0, "at", 2, 2, kind) == (min(id for id in stay if id % 2 == remainder),)
+    for id in stay[:-1]:
+        world.kernel("take", id)
+    assert world.call(0, "at", 2, 2) == (stay[-1],)
+    evens = World(vm, "grid", 60, width=1, height=1, torus=True, neighbors=8, single=False)
+    for id in (2, 4, 6, 8, 10, 12, 14, 16, 17):
+        evens.kernel("put", id, 0, 0)
+    assert evens.call(0, "at", 0, 0, "odd") == (17,)
+    assert evens.fuel() == 4 / 8
+
+
+@pytest.mark.parametrize("vm", VMS)
 def test_a_taken_cell_of_a_single_grid_takes_nobody_else(vm: str) -> None:
     world = Shape(5, 4, True, 8, True).world(vm)
     world.kernel("put", 1, 2, 2)

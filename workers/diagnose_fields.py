@@ -31,7 +31,7 @@ def fields_given(file: AgentFile, scripts: list[AgentFile]) -> set[str] | None:
         target = use.node
         if target.type == "bracket_index_expression":
             key = literal(file.tree, target.get("field"))
-            if key is None and _is_parameter(target.children[0].var):
+            if key is None and _may_be_self(target.children[0].var):
                 return None
             known |= {key} if key is not None else set()
         else:
@@ -47,8 +47,12 @@ def fields_given(file: AgentFile, scripts: list[AgentFile]) -> set[str] | None:
     return known
 
 
-def _is_parameter(variable: object) -> bool:
-    return isinstance(variable, Variable) and variable.role == "parameter"
+def _may_be_self(variable: object) -> bool:
+    """A parameter, or a local that was given another variable."""
+    if not isinstance(variable, Variable):
+        return False
+    value = variable.value
+    return variable.role == "parameter" or (value is not None and value.type == "identifier")
 
 
 def diagnose_fields(file: AgentFile, scripts: list[AgentFile], model: ModelSpec) -> None:

@@ -6,7 +6,8 @@
 -- test of what kind of space it is, and the JIT compiles one trace tree for each search.
 
 local D = ...
-local concat, gsub, rep = table.concat, string.gsub, string.rep
+local floor = math.floor
+local concat, format, gsub, rep = table.concat, string.format, string.gsub, string.rep
 local load, error, pairs, ipairs = load, error, pairs, ipairs
 
 local M = {}
@@ -51,7 +52,7 @@ local type, error = type, error
 local bit = D.bit or D.bit32
 local band, bnot, bxor, rshift = bit.band, bit.bnot, bit.bxor, bit.rshift
 local arshift, tobit = bit.arshift, bit.tobit
-local room, last = 64, 0
+local room, last = $ROOM, 0
 local BASE = cells + 1
 local cell_of, link, found, type_of = i32(room), i32(BASE + room), i32(room + 1), i32(room)
 $COLUMNS
@@ -327,8 +328,9 @@ local function searches(parts)
 end
 
 -- The space S with the functions that the code defines; `own` is the code of this kind of space, between the cells
--- and the searches.
-function M.build(S, name, parts, own, cells)
+-- and the searches. `agents` are expected, or nil: what is made for more is a copy of all.
+function M.build(S, name, parts, own, cells, agents)
+  parts.ROOM = format("%d", floor((agents or 0) * 1.25) + 64)
   parts.STEPS = rep(STEP, parts.LONG)
   parts.ON = ON
   parts.LEAVE, parts.ENTER = LEAVE, ENTER

@@ -165,6 +165,10 @@ local function each_axis(dims, pattern, separator)
   return concat(out, separator or ", ")
 end
 
+-- How far along one axis of a torus; the JIT makes a branch of every `if`, and other VMs a call of every function.
+local AROUND = "local d# = %s - # if d# < 0 then d# = -d# end if W@ - d# < d# then d# = W@ - d# end"
+if D.vm == "luajit" then AROUND = "local d# = abs(%s - #) d# = min(d#, W@ - d#)" end
+
 -- The memory of a space of these measures with so many agents, in bytes.
 function M.bytes(spec, agents)
   local columns, rows, layers = measures(spec)
@@ -197,8 +201,7 @@ function M.new(spec)
 
   local torus = spec.torus
   local function square(other)
-    local along = torus and "local d# = abs(%s - #) d# = min(d#, W@ - d#)" or "local d# = %s - #"
-    return axes(format(along, other), " ") .. " local square = " .. axes("d# * d#", " + ")
+    return axes(format(torus and AROUND or "local d# = %s - #", other), " ") .. " local square = " .. axes("d# * d#", " + ")
   end
   local cell = "min(floor(x * PX), NX - 1) + min(floor(y * PY), NY - 1) * NX + 1"
   local deep = S.dims == 3
@@ -243,7 +246,7 @@ function M.new(spec)
     FIRSTCIRCLE = "CIRCLE",
     LASTCIRCLE = "LAST_CIRCLE",
   }
-  return D.cells.build(S, "continuous", parts, PLACES, cells)
+  return D.cells.build(S, "continuous", parts, PLACES, cells, spec.agents)
 end
 
 return M

@@ -352,7 +352,7 @@ function M.new(world)
     functions[#functions + 1] = step
     functions[#functions + 1] = init
     D.sandbox.seal(env)
-    watched = D.guard.watch(env, functions)
+    watched = D.guard.watch(env, functions, true)
     E.has_step = step ~= nil
   end
 

@@ -99,6 +99,27 @@ function kinds.ring(n, numbers)
   return links
 end
 
+-- One of those that `a` is not linked to, each equally likely. Where they are few among n, the k-th of them is
+-- found by searching a's row, for most draws would be in vain.
+local function stranger(present, a, n, uniform)
+  local linked = present.count(a)
+  local free = n - 1 - linked
+  local b
+  if free * 4 >= n then
+    repeat b = floor(uniform() * n) + 1 until b ~= a and not present.has(a, b)
+    return b
+  end
+  local k = floor(uniform() * free) + 1
+  local low, high = 0, linked      -- how many linked ones stand before the k-th free one
+  while low < high do
+    local at = floor((low + high) / 2)
+    b = present.at(a, at)
+    if b - 1 - at - (a < b and 1 or 0) < k then low = at + 1 else high = at end
+  end
+  b = k + low
+  return b < a and b or b + 1
+end
+
 -- Watts and Strogatz: each clockwise edge of the ring, in order of agent, then distance, gets with probability p a new
 -- far end, uniform among all that make neither a self-link nor a double one.
 function kinds.watts_strogatz(n, numbers, _, uniform)
@@ -118,8 +139,7 @@ function kinds.watts_strogatz(n, numbers, _, uniform)
   for e = 1, links.n do
     local a = links.from[e]
     if uniform() < p and present.count(a) < n - 1 then
-      local b
-      repeat b = floor(uniform() * n) + 1 until b ~= a and not present.has(a, b)
+      local b = stranger(present, a, n, uniform)
       present.cut(a, to[e])
       present.cut(to[e], a)
       present.put(a, b, 1)

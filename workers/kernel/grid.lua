@@ -137,7 +137,7 @@ function S.at(x, y, t)
       seen = seen + 1
       id = link[BASE + id]
     end
-    charge(seen / 8)
+    if seen > 0 then charge(seen / 8) end
   end
   if id == 0 then return nil end
   return id
@@ -340,7 +340,7 @@ function M.bytes(spec, agents)
   return ((spec.width + 1) * (spec.height + 1) + 3 * agents) * number
 end
 
--- spec: width, height, torus, neighbors (4, 8 or 6), single.
+-- spec: width, height, torus, neighbors (4, 8 or 6), single, agents (how many are expected, or nil).
 function M.new(spec)
   local W, H, torus = spec.width, spec.height, spec.torus
   local pitch = torus and W or W + 1
@@ -364,7 +364,7 @@ function M.new(spec)
     GUARD = spec.single and 'if link[c] ~= 0 then error("the cell " .. x .. ", " .. y .. " is taken", 0) end' or "",
     WRITE = "for k = 1, n do local x, y = S.get(found[k]) found[k] = y * S.width + x end w:i32s(found, 1, n)",
     READ = READ, SCAN = SCAN, SEEK = SCAN, HEADS = spec.single and "0" or show(max(W, 1024)),
-    FIRSTOFTYPE = rep(NEXT_OF_TYPE, 2), OTHERTYPE = OTHER_TYPE,
+    FIRSTOFTYPE = rep(NEXT_OF_TYPE, 4), OTHERTYPE = OTHER_TYPE,
     DISTANCE = "distance_to(x, y, id)", MEASURE = "", NEAR = "id ~= 0", NEARSIGN = "0 - id",
     COLUMNOFX = torus and "x % W" or "((x >= 0 and x < W) and x or W)",
     ROWOFY = torus and "(y % H)" or "((y >= 0 and y < H) and y or H)",
@@ -380,7 +380,7 @@ function M.new(spec)
   for key, part in pairs(SHAPES[spec.neighbors]) do parts[key] = part end
   local S = { dims = 2, width = W, height = H, single = spec.single and true or false }
   function S.bytes(agents) return M.bytes(spec, agents) end
-  return D.cells.build(S, "grid", parts, PLACES .. DISTANCES .. NEIGHBORHOODS, cells)
+  return D.cells.build(S, "grid", parts, PLACES .. DISTANCES .. NEIGHBORHOODS, cells, spec.agents)
 end
 
 return M

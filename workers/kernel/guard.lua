@@ -31,8 +31,10 @@ end
 local function same(a, b) return a == b or (a ~= a and b ~= b) end
 
 
-local CURE = "agents of a type share what is outside their functions, and it may not change while they run;"
+local OF_AGENTS = " by an agent: agents of a type share what is outside their functions, and it may not change while they run;"
   .. " keep what changes in self, or send it in messages"
+local OF_ENVIRONMENT = " by the environment: what is outside its functions is neither saved nor compared, and may not change;"
+  .. " keep what changes in env"
 
 
 -- One table as it was: its name, content and metatable.
@@ -93,16 +95,17 @@ end
 
 
 -- Not with the new value: it would depend on which agents share a worker.
-local function describe(what, old)
+local function describe(what, old, cure)
   local change = " was changed"
   if old ~= nil then change = " (at first " .. shown_value(old) .. ") was changed" end
-  return "file-level " .. what .. change .. " by an agent: " .. CURE
+  return "file-level " .. what .. change .. cure
 end
 
 
 -- Remembers everything that `functions` (a list; handlers, init, step) and the globals defined in
--- `env` reach. Returns {changed = f, tables = n, variables = n}; f() gives nil or a sentence.
-function M.watch(env, functions)
+-- `env` reach. of_environment: whether they are environment.lua's. Returns {changed = f, tables = n, variables = n}; f() gives nil or a sentence.
+function M.watch(env, functions, of_environment)
+  local cure = of_environment and OF_ENVIRONMENT or OF_AGENTS
   local tables, variables = {}, {}
   local seen = {}
   local visit
@@ -150,12 +153,12 @@ function M.watch(env, functions)
       local record = variables[i]
       local _, v = getupvalue(record.f, record.i)
       if v ~= record.value and not same(v, record.value) then
-        return describe("variable '" .. record.name .. "'", record.value)
+        return describe("variable '" .. record.name .. "'", record.value, cure)
       end
     end
     for i = 1, #tables do
       local what, old = table_change(tables[i])
-      if what ~= nil then return describe("table '" .. what .. "'", old) end
+      if what ~= nil then return describe("table '" .. what .. "'", old, cure) end
     end
     return nil
   end

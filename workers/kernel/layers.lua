@@ -5,7 +5,7 @@
 -- spares are shared between layers.
 
 local D = ...
-local codec, exact, stencil = D.codec, D.exact, D.stencil
+local codec, stencil = D.codec, D.stencil
 local f64, read_u32 = D.buffer.f64, D.buffer.read_u32
 local charge = D.sandbox.charge
 local error, ipairs, type = error, ipairs, type

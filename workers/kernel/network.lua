@@ -131,7 +131,7 @@ function M.new(directed)
 
   -- Replaces all by what N.write gave -> position after it.
   function N.read(bytes, pos)
-    local begin, last, n = pos, nil, nil
+    local begin, last, n = pos
     last, pos = read_u32(bytes, pos)
     n, pos = read_u32(bytes, pos)
     if (last + n) * 4 > #bytes - pos then malformed(begin, "links that do not fit") end

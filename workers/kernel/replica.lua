@@ -66,7 +66,12 @@ function M.new(world)
       in_toml(line, format("layers over %.0f x %.0f would have %.0f cells each; at most 10000000 are made", made.width, made.height, layer_cells), "memory")
     end
     need(cells * 8 + R.last_id * 32 + layer_cells * 16 * #program.layers, "this space", line)
-    return (grid and D.grid or D.continuous).new(made), made
+    local ok, space = pcall((grid and D.grid or D.continuous).new, made)
+    if not ok then
+      local memory = find(space, "not enough memory", 1, true)
+      refuse(line, memory and "the space does not fit into a worker's memory" or space, memory and "memory" or nil)
+    end
+    return space, made
   end
 
   if program.space then
