@@ -147,7 +147,7 @@ def test_nothing_is_found_in_the_library_models(vm: str, folder: Path) -> None:
 
 
 def test_findings_of_all_files_come_at_once_sorted_by_place() -> None:
-    toml = ONE_TYPE + '[agents.b]\ncount = "n"\n[metrics]\nx = "sum(c, self.y)"\n'
+    toml = ONE_TYPE + '[agents.b]\ncount = "n"\n[metrics]\nx = "sum(c, self.id)"\n'
     found = check(
         toml,
         a="function step(self)\n  self.x += foo\n  sendd(self.id)\nend\n"

@@ -198,3 +198,74 @@ def test_a_type_that_only_stands_there_may_have_an_empty_script() -> None:
     )
     found = read_model("m", {**toml, "agents/sheep.lua": "", "agents/wolfs.lua": ""})[1]
     assert "is it agents/wolfs.lua?" in [one.hint for one in found]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "body", "warned", "cure"),
+    [
+        ("", "", "self.food = #neighbors(1)", "", ""),
+        ('place = "random"\npublish', "publish", "self.food = #neighbors(1)", "neighbors(1)",
+         'place = "random"'),
+        ('place = "random"\npublish', "publish", "local x = position()", "position()", "in init"),
+        ('place = "random"\npublish', "publish", "move_to(1, 1) move_by(1, 1)", "", ""),
+        ('place = "random"\npublish', "publish", "self.food = position(1)", "", ""),
+        ('place = "random"\npublish', "publish", "spawn('sheep', {}, 1, 1) move_by(1, 1)", "", ""),
+        ("height = 9", "height = 9, single = true", "spawn('sheep') move_by(1, 1)",
+         "spawn('sheep')", "random_empty()"),
+        ("height = 9", "height = 9, single = true", "spawn('sheep', {}, 1, 1) move_by(1, 1)",
+         "", ""),
+    ],
+)  # fmt: skip
+def test_agents_that_look_around_and_stand_nowhere_are_a_warning(
+    old: str, new: str, body: str, warned: str, cure: str
+) -> None:
+    found = found_in(body, MEADOW.replace(old, new) if old else MEADOW)
+    assert [(one.severity, marked(one)) for one in found] == (
+        [("warning", warned)] if warned else []
+    )
+    assert all(cure in one.hint for one in found)
+
+
+@pytest.mark.parametrize(
+    ("send", "read", "warned", "cure"),
+    [
+        ("{amount = 1}", "msg.amount", "", ""),
+        ("{amount = 1}", "msg.amonut", "msg.amonut", "did you mean msg.amount?"),
+        ("{amount = 1}", "msg.from", "msg.from", "function on.pay(self, msg, from)"),
+        ("nil", "msg.colour", "msg.colour", "carried: none; else send it: {colour = …}"),
+        ("self.list", "msg.colour", "", ""),
+        ("{[self.id] = 1}", "msg.colour", "", ""),
+        ("{amount = 1}) send(2, 'pay', {colour = 1}", "msg.colour", "", ""),
+        ("{amount = 1}) send(2, self.type", "msg.colour", "", ""),
+    ],
+)
+def test_a_field_that_no_message_carries_is_a_warning(
+    send: str, read: str, warned: str, cure: str
+) -> None:
+    sheep = f"function step(self)\n  send(1, 'pay', {send})\nend\n"
+    sheep += f"function on.pay(self, msg)\n  self.food = {read}\nend\n"
+    found = check(MEADOW, sheep=sheep, wolf="")
+    assert [(one.severity, one.line, marked(one)) for one in found] == (
+        [("warning", 5, warned)] if warned else []
+    )
+    assert all(cure in one.hint for one in found)
+
+
+def test_what_the_engine_tells_of_a_blocked_move_is_known() -> None:
+    toml = MEADOW.replace("height = 9", "height = 9, single = true")
+    sheep = "function on.blocked(self, msg) self.food = msg.x + msg.y end\n"
+    assert check(toml, sheep=sheep + "function step(self) move_by(1, 0) end\n", wolf="") == []
+
+
+@pytest.mark.parametrize("section", ["metrics", "invariants"])
+def test_a_field_that_an_expression_reads_and_nothing_sets_is_a_warning(section: str) -> None:
+    toml = MEADOW + f"[{section}]\ngood = \"count(sheep, self.food > 0) > 1 or 'self.no' == ''\"\n"
+    assert check(toml, sheep="", wolf="") == []
+    (one,) = check(toml.replace("self.food", "self.fodo"), sheep="", wolf="")
+    assert (one.severity, one.file, one.line, marked(one)) == (
+        "warning",
+        "model.toml",
+        16,
+        "self.fodo",
+    )
+    assert one.hint == "did you mean self.food?"

@@ -74,18 +74,21 @@ def test_rewiring_keeps_the_number_of_links_and_shortens_distances(host):
     assert 4 < length < 5
 
 
-def test_rewiring_goes_by_the_published_construction(hosts):
-    """In order of agent, then distance, with the stream's numbers as they come."""
-    n, k, p = 12, 6, 0.6
+@pytest.mark.parametrize(("n", "k", "p"), [(12, 6, 0.6), (20, 16, 0.9), (30, 28, 1)])
+def test_rewiring_goes_by_the_published_construction(hosts, n, k, p):
+    """In order of agent, then distance, with the stream's numbers as they come: drawn until an
+    agent is free, or among the free ones where they are less than a quarter of all."""
     kernel = hosts[0].kernel
     draw = kernel.function("deps.rng.at(5, 0) deps.rng.arm(0) return deps.rng.uniform")()
     edges = [(a, (a + j - 1) % n + 1) for a in range(1, n + 1) for j in range(1, k // 2 + 1)]
     for e, (a, _) in enumerate(edges):
         present = {pair for one in edges for pair in (one, one[::-1])}
-        if draw() < p:
+        free = [b for b in range(1, n + 1) if b != a and (a, b) not in present]
+        if draw() < p and free:
             b = a
-            while b == a or (a, b) in present:
-                b = int(draw() * n) + 1
+            while b not in free:
+                few = 4 * len(free) < n
+                b = free[int(draw() * len(free))] if few else int(draw() * n) + 1
             edges[e] = (a, b)
     for host in hosts:
         links = made(host, "watts_strogatz", n, k=k, p=p, seed=5)

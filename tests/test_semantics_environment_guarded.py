@@ -308,6 +308,7 @@ def test_4_15_file_level_values_that_the_environments_script_changes_are_a_fault
     assert fault.message.startswith(
         "environment.lua: file-level table 'kept.n[1]' (at first 0) was"
     )
+    assert fault.message.endswith("keep what changes in env")
 
 
 REFUSED = {

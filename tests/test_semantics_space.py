@@ -138,6 +138,28 @@ def test_4_05_a_cell_is_free_once_its_agent_was_removed_but_not_when_it_moves_aw
     assert found.field("told") == [None, 3, 2, None]
 
 
+def test_4_06_a_second_round_is_held_only_in_ticks_in_which_the_shared_world_changes() -> None:
+    idle = "function on.note(env) after(3, 'own') end function on.own(env) end"
+    source = """
+        function step(self)
+          if tick() == 2 and self.id == 1 then move_by(1, 0) end
+          if tick() == 4 and self.id == 4 then send("environment", "note") end
+        end
+    """
+
+    def rounds(spec: p.ModelSpec) -> str:
+        world = Shares(spec, [4], 3)
+        return "".join(type(world.run(tick).answers[0]).__name__[0] for tick in range(1, 10))
+
+    worlds = (
+        model(MANY, source, environment=idle),
+        model(MANY, source, environment=idle + " function step(env) end"),
+        model(MANY + "layers = { heat = { decay = 0.1 } }\n", source, environment=idle),
+    )
+    # Stepped or Closed; what the environment is sent in tick 4 it follows up in tick 7
+    assert [same_for([spec], rounds) for spec in worlds] == ["SCSCSSCSS", "C" * 9, "C" * 9]
+
+
 def test_4_05_one_who_leaves_moves_no_more_and_its_links_go_with_it() -> None:
     source = """
         function step(self)

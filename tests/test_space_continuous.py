@@ -178,6 +178,17 @@ def test_what_is_written_restores_the_space_on_either_vm(
         assert again.call(0, "neighbors_of", *origin, math.inf) == everywhere
 
 
+@pytest.mark.parametrize("torus", [True, False])
+@pytest.mark.parametrize("size", [(12.5, 7.0), (6.0, 5.0, 4.5)])
+@pytest.mark.parametrize("cell", [None, 0.8])
+def test_a_long_history_is_the_same_compiled_and_on_the_other_vm(
+    torus: bool, size: tuple[float, ...], cell: float | None
+) -> None:
+    shape = Shape(size, torus, cell, agents=60)
+    answers = {shape.world(vm, last=60).churn(2_000) for vm in VMS}
+    assert len(answers) == 1
+
+
 @pytest.mark.parametrize("vm", VMS)
 @pytest.mark.parametrize("torus", [True, False])
 def test_a_large_space_counts_everyone_once_at_any_radius(vm: str, torus: bool) -> None:

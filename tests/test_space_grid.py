@@ -229,6 +229,17 @@ def test_large_radii_and_large_grids_count_everyone_once(vm: str) -> None:
                 assert near is None or found == near
 
 
+@pytest.mark.parametrize("torus", [True, False])
+@pytest.mark.parametrize("neighbors", [8, 4, 6])
+@pytest.mark.parametrize("single", [True, False])
+def test_a_long_history_is_the_same_compiled_and_on_the_other_vm(
+    torus: bool, neighbors: int, single: bool
+) -> None:
+    shape = Shape(11, 8, torus, neighbors, single)
+    answers = {shape.world(vm, last=60).churn(2_000) for vm in VMS}
+    assert len(answers) == 1
+
+
 def call(vm: str, name: str, *args: object, me: int = 1, torus: bool = False) -> Any:
     world = Shape(50, 40, torus, 8, False).world(vm)
     world.kernel("put", 1, 3, 4)
@@ -341,7 +352,7 @@ def test_a_taken_cell_of_a_single_grid_takes_nobody_else(vm: str) -> None:
     world = Shape(5, 4, True, 8, True).world(vm)
     world.kernel("put", 1, 2, 2)
     world.kernel("put", 1, 2, 2)
-    assert world.kernel("put", 2, 2, 2) == "error: the cell 2, 2 is taken"
+    assert world.kernel("put", 2, 2, 2) == "error: agent 2's cell is taken"
     assert world.call(1, "position", 2) == (None,)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from runtime.protocol import ModelSpec
 from workers.agent_file import AgentFile, literal
+from workers.findings import Findings
 from workers.names import VALUES, nearest
 from workers.scope import Variable
 from workers.syntax import arguments
 
+_READ: Final = re.compile(r"\bself\.([A-Za-z_]\w*)")
+_TEXT: Final = re.compile(r"'[^']*'|\"[^\"]*\"")
 _GIVEN: Final = frozenset({"id", "type", "parent"})
 _PLACES: Final = frozenset({"x", "y", "z", "pos", "position", "location", "loc"})
 _WRITERS: Final = frozenset({"rawset", "setmetatable"})
@@ -94,3 +98,29 @@ def _cure(file: AgentFile, name: str, known: set[str], model: ModelSpec) -> str:
     if name in file.api - VALUES:
         return f"{name} is a function: write {name}(…)"
     return f"set it in state of [agents.{file.spec.name}] in model.toml, or in init"
+
+
+def diagnose_expressions(
+    model: ModelSpec, files: list[AgentFile], scripts: list[AgentFile], toml: Findings
+) -> None:
+    """The same in metrics, stop and invariants: a field that no type has."""
+    given = [fields_given(file, scripts) for file in files]
+    known: set[str] = set()
+    for one in given:
+        if one is None:
+            return
+        known |= one
+    lines = toml.text.split("\n")
+    stop = (model.stop,) if model.stop is not None else ()
+    for spec in (*model.metrics, *stop, *model.invariants):
+        for name in dict.fromkeys(_READ.findall(_TEXT.sub("''", spec.text))):
+            if name in known:
+                continue
+            source = lines[spec.line - 1] if 0 < spec.line <= len(lines) else ""
+            like = nearest(name, known - _GIVEN)
+            toml.at(
+                spec.line, max(0, source.find(f"self.{name}")), len(f"self.{name}"), "unset",
+                f"nothing gives an agent a field '{name}': it is always nil",
+                f"did you mean self.{like}?" if like else "set it in state or init of the type",
+                "warning",
+            )  # fmt: skip

@@ -7,8 +7,10 @@ from typing import Final
 
 from runtime.protocol import ModelSpec, TypeSpec
 from workers.agent_file import AgentFile
-from workers.diagnose_fields import diagnose_fields, fields_given
+from workers.diagnose_bodies import diagnose_bodies
+from workers.diagnose_fields import diagnose_expressions, diagnose_fields, fields_given
 from workers.diagnose_state import stored_values
+from workers.diagnose_worlds import diagnose_places
 from workers.expression_rules import CONTEXTS
 from workers.features import features_of
 from workers.findings import Findings
@@ -36,6 +38,9 @@ def diagnose_model(
         _overwritten(file, scripts)
         _never_published(file, scripts, toml)
         diagnose_fields(file, scripts, model)
+        diagnose_places(file, scripts)
+    diagnose_bodies(scripts)
+    diagnose_expressions(model, files, scripts, toml)
     _left_out(model, files, toml)
     _clashes(model, scripts, toml)
 

@@ -15,6 +15,11 @@ from workers.syntax import Node, arguments
 _PLACES: Final = frozenset({"x", "y", "z", "pos", "position", "loc", "location", "coords"})
 _MOVES: Final = frozenset({"move_to", "move_by"})
 _COUNTS: Final = frozenset({"count_at", "at", "neighbors_of", "neighbors", "count_near", "nearest"})
+_FROM_PLACE: Final = _COUNTS - {"at", "count_at", "neighbors_of"} | {
+    "distance",
+    "offset",
+    "move_by",
+}
 _LENGTH: Final = re.compile(r"space\.(width|height|depth)")
 _TYPE_AT, _FIELD_AT, _VALUE_AT = 1, 2, 2
 
@@ -70,6 +75,36 @@ def _published_by_others(file: AgentFile, model: ModelSpec) -> None:
             message = f"no {kind} publishes '{field}': this counts none"
             hint = f'add to [agents.{kind}] of model.toml: publish = ["{field}"]'
             file.warning(given[_FIELD_AT], "field", message, hint)
+
+
+def diagnose_places(file: AgentFile, scripts: list[AgentFile]) -> None:
+    """Report a type whose agents look around themselves and stand nowhere: no ``place``, or born
+    into a single grid without one."""
+    calls = _called(file)
+    own = [use.node for use in file.scopes.calls if _looks_around(file, use.node)]
+    if not file.features.space or not own or "move_to" in calls:
+        return
+    name = file.spec.name
+    births = [
+        (other, one)
+        for other in scripts
+        for one in other.spawned
+        if one.agent_type in (name, None) and "spawn" in other.api
+    ]
+    if not file.spec.place and not births:
+        message = f"a {name} stands nowhere: [agents.{name}] has no place"
+        where = "random_empty" if file.features.single else "random"
+        file.warning(own[0], "place", message, f'write there place = "{where}", or move_to in init')
+    for other, one in births if file.features.single else []:
+        if len(arguments(one.call)) <= _VALUE_AT:
+            message = "in a single grid the newborn stands nowhere: its parent has the cell"
+            hint = "write local x, y = random_empty(); if x then spawn(type, fields, x, y) end"
+            other.warning(one.call, "place", message, hint)
+
+
+def _looks_around(file: AgentFile, call: Node) -> bool:
+    name = api_name(file.tree, call)
+    return name in _FROM_PLACE or (name == "position" and not arguments(call))
 
 
 # --- what two agents both take --------------------------------------------------------------------

@@ -1,4 +1,8 @@
-"""What agents logged: the newest lines, in agent order, whatever the order they arrived in."""
+"""What agents logged: the newest lines, in agent order, whatever the order they arrived in.
+
+Where agents act one after another, they arrive from the only worker in the order in which they were
+written, and that is kept.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,9 @@ from runtime.protocol import Fault
 
 KEPT: Final = 10_000
 
-_AGENTS_TURN: Final = (1, 2)
-"""Phases of a fault's order in which agents act: turns, creation at the close."""
+_TURNS, _CLOSE = 1, 2
+"""Phases of a fault's order in which agents act: turns, and creation at the close, after the
+environment."""
 
 LogLine = tuple[int, int, int, int, str]
 """(tick, agent type, agent, sequence, text)"""
@@ -32,7 +37,8 @@ class LogLines:
     """The newest ``KEPT`` lines. Exact for any arrival: cutting keeps the newest of what came so
     far, and what is cut is older than as many lines as are kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, sequential: bool = False) -> None:
+        self._sequential = sequential
         self._lines: list[LogLine] = []
         self.total = 0
         """Lines ever logged."""
@@ -46,11 +52,14 @@ class LogLines:
 
     def end_at(self, fault: Fault) -> None:
         """Forget what agents logged after a fault of their tick, in agent order: how many of them
-        had their turn before it was noticed depends on how they are spread over workers."""
+        had their turn before it was noticed depends on how they are spread over workers. When the
+        environment acts as a tick closes, all of them had theirs."""
         order = fault.order
-        if len(order) < 4 or order[0] not in _AGENTS_TURN or order[1]:
+        if self._sequential or len(order) < 4 or order[0] not in (_TURNS, _CLOSE) or order[1]:
             return
         last = (order[2], order[3])
+        if order[0] == _CLOSE and last == (0, 0):
+            return
         kept = [line for line in self._lines if line[0] != fault.tick or line[1:3] <= last]
         self.total -= len(self._lines) - len(kept)
         self._lines = kept
@@ -63,5 +72,6 @@ class LogLines:
         return found[-limit:], len(found)
 
     def _cut(self) -> None:
-        self._lines.sort()
+        if not self._sequential:
+            self._lines.sort()
         del self._lines[:-KEPT]

@@ -89,7 +89,7 @@ class Ticks(Job):
         self._before: list[Stepped] = []
         """Those that closed the tick before it."""
         self._metrics = MetricTable()
-        self._log = LogLines()
+        self._log = LogLines(sequential=self._activation != "synchronous")
         self._queries: deque[tuple[Ticket, QueryAgents]] = deque()
         """Served between ticks."""
         self._cancelled = False

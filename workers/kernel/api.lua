@@ -289,7 +289,13 @@ function M.new(world)
     local logs = world.logs
     local me = crumb[0]
     local mine = world.log_count
-    if world.logger ~= me then mine = 0; world.logger = me end
+    if world.logged then
+      mine = world.logged[me] or 0         -- turns and handlers of several agents alternate
+      world.logged[me] = mine + 1
+    elseif world.logger ~= me then
+      mine = 0
+      world.logger = me
+    end
     mine = mine + 1
     world.log_count = mine
     if mine > limits.logs then limit("an agent may log at most " .. limits.logs .. " lines in one tick") end

@@ -33,7 +33,8 @@ if D.vm == "luajit" then new_table = require("table.new") end
 local ON = "other ~= 0 and other < id"
 local STEP = "do local other = link[node] if " .. ON .. " then node = BASE + other end end "
 if D.vm == "luajit" then
-  STEP = "do local other = link[node] node = node + band(BASE + other - node, arshift(band(0 - other, other - id), 31)) end "
+  STEP = "do local other = link[node] "
+    .. "node = node + band(BASE + other - node, arshift(band(0 - other, other - id), 31)) end "
   ON = "band(0 - other, other - id) < 0"
 end
 local LEAVE = "link[before(id, c)] = link[BASE + id] if $COUNTED and link[c] == 0 then $EMPTIED end"
@@ -102,6 +103,16 @@ end
 
 local function enter(id, c)
   $ENTER
+end
+
+-- Cell c is where agent id is from now on.
+local function settle(id, c)
+  local old = cell_of[id]
+  if c == old then return end
+  $GUARD
+  cell_of[id] = c
+  if old ~= 0 then leave(id, old) end
+  enter(id, c)
 end
 
 function S.take(id)

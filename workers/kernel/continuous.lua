@@ -56,11 +56,7 @@ end
 
 function S.put(id, x, y, z)
   $STORE
-  local c, old = cell_at(x, y, z), cell_of[id]
-  if c == old then return end
-  cell_of[id] = c
-  if old ~= 0 then leave(id, old) end
-  enter(id, c)
+  settle(id, cell_at(x, y, z))
 end
 
 local function shortest(d, size)
@@ -201,7 +197,8 @@ function M.new(spec)
 
   local torus = spec.torus
   local function square(other)
-    return axes(format(torus and AROUND or "local d# = %s - #", other), " ") .. " local square = " .. axes("d# * d#", " + ")
+    local away = format(torus and AROUND or "local d# = %s - #", other)
+    return axes(away, " ") .. " local square = " .. axes("d# * d#", " + ")
   end
   local cell = "min(floor(x * PX), NX - 1) + min(floor(y * PY), NY - 1) * NX + 1"
   local deep = S.dims == 3
@@ -213,7 +210,7 @@ function M.new(spec)
     XYZOFK = axes("all_#[k]"),
     SETCELL = "local " .. axes("#") .. " = " .. axes("all_#[k]") .. " " .. axes("#s[id]") .. " = " .. axes("#")
       .. " cell_of[id] = cell_at(" .. axes("#") .. ")",
-    COUNTING = SIZES, RECOUNT = "", COUNTED = "false", FILLED = "", EMPTIED = "", LONG = 4,
+    COUNTING = SIZES, RECOUNT = "", GUARD = "", COUNTED = "false", FILLED = "", EMPTIED = "", LONG = 4,
     CELL = cell,
     WRITE = "local out = f64(n)" .. axes(" for k = 1, n do out[k] = #s[found[k]] end w:f64s(out, 1, n)", ""),
     READ = "local v = f64(n) "

@@ -18,14 +18,14 @@ local M = {}
 
 local MARGIN = 16
 
--- Counts of empty cells in blocks of 64, and a binary tree of sums over them: tree[LEAVES + b] is block b, tree[1]
+-- Counts of empty cells in blocks of 8, and a binary tree of sums over them: tree[LEAVES + b] is block b, tree[1]
 -- the whole. Built when first asked for, then kept.
 local COUNTING = [==[
 local LEAVES = $LEAVES
 local tree, counted = nil, false
 
 local function shift_empty(c, by)
-  local i = LEAVES + rshift(c - 1, 6)
+  local i = LEAVES + rshift(c - 1, 3)
   tree[i] = tree[i] + by
   $CLIMB
 end
@@ -33,10 +33,10 @@ end
 local function count_empty()
   if tree == nil then tree = i32(2 * LEAVES) end
   for i = 0, 2 * LEAVES do tree[i] = 0 end
-  for y = 0, S.height - 1 do
-    for c = y * $PITCH + 1, y * $PITCH + S.width do
+  for y = 0, $HEIGHT - 1 do
+    for c = y * $PITCH + 1, y * $PITCH + $WIDTH do
       if link[c] == 0 then
-        local i = LEAVES + rshift(c - 1, 6)
+        local i = LEAVES + rshift(c - 1, 3)
         tree[i] = tree[i] + 1
       end
     end
@@ -55,25 +55,35 @@ function S.kth_empty(k)
   if not counted then count_empty() end
   local i = 1
   $DESCEND
-  local c = (i - LEAVES) * 64
+  local c = (i - LEAVES) * 8
   local x = c % $PITCH
-  repeat
-    $SKIP
-    $PASS
-    c, x = c + 1, x + 1
-  until k == 0
+  $PASS
   return x - 1, (c - x) / $PITCH
 end
 ]==]
 
--- One level down the tree to where the k-th empty cell is, and one cell along a row; on LuaJIT without branches, as
--- both ways are as likely.
+-- One level down the tree to where the k-th empty cell is, and from cell to cell of a block until k is 0. Beside every
+-- row of a bounded grid lies a place that is none. LuaJIT does it without branches, as all ways are as likely.
 local DOWN = "i = i * 2 if k > tree[i] then k = k - tree[i] i = i + 1 end "
-local PASS = "if link[c + 1] == 0 then k = k - 1 end"
+local PASS = [==[
+repeat
+  if x == $WIDTH then c, x = c + $BESIDE, 0 end
+  if link[c + 1] == 0 then k = k - 1 end
+  c, x = c + 1, x + 1
+until k == 0
+]==]
 if D.vm == "luajit" then
   DOWN = "i = i * 2 do local left = tree[i] local right = rshift(left - k, 31) "
     .. "k = k - band(left, 0 - right) i = i + right end "
-  PASS = "k = k - rshift(link[c + 1] - 1, 31)"
+  PASS = rep([==[
+do
+  local on = rshift(0 - k, 31)
+  local over = band(on, rshift(bxor(x, $WIDTH) - 1, 31))
+  c, x = c + over * $BESIDE, x - over * $WIDTH
+  k = k - band(on, rshift(link[c + 1] - 1, 31))
+  c, x = c + on, x + on
+end
+]==], 8)
 end
 
 -- Along a list to somebody of type t; LuaJIT takes the first steps without branches, as in cells.lua.
@@ -116,15 +126,7 @@ function S.fit(x, y, z)
   return nil, misfit("x", x, W) or misfit("y", y, H)
 end
 
-function S.put(id, x, y)
-  local c = y * PITCH + x + 1
-  local old = cell_of[id]
-  if c == old then return end
-  $GUARD
-  cell_of[id] = c
-  if old ~= 0 then leave(id, old) end
-  enter(id, c)
-end
+function S.put(id, x, y) settle(id, y * PITCH + x + 1) end
 
 function S.empty_at(x, y) return link[y * PITCH + x + 1] == 0 end
 
@@ -346,7 +348,7 @@ function M.new(spec)
   local pitch = torus and W or W + 1
   local cells = torus and W * H or (W + 1) * (H + 1)
   local leaves, levels = 1, 0
-  while leaves * 64 < cells do
+  while leaves * 8 < cells do
     leaves, levels = leaves * 2, levels + 1
   end
   local parts = {
@@ -356,12 +358,10 @@ function M.new(spec)
     COUNTED = "counted", FILLED = "shift_empty(c, -1)", EMPTIED = "shift_empty(c, 1)", LONG = 4,
     CLIMB = rep("i = rshift(i, 1) tree[i] = tree[i] + by ", levels),
     LEAVES = show(leaves), PITCH = show(pitch), MARGIN = show(MARGIN),
-    DESCEND = rep(DOWN, levels), PASS = PASS,
-    -- beside every row of a bounded grid lies a place that is none
-    SKIP = torus and "if x == S.width then x = 0 end" or "if x == S.width then c, x = c + 1, 0 end",
+    DESCEND = rep(DOWN, levels), PASS = PASS, BESIDE = torus and "0" or "1", WIDTH = show(W), HEIGHT = show(H),
     TORUS = torus and "true" or "false",
     RANGE = torus and '"whole numbers up to 2^53, which wrap around"' or '"whole numbers from 0 to " .. size - 1',
-    GUARD = spec.single and 'if link[c] ~= 0 then error("the cell " .. x .. ", " .. y .. " is taken", 0) end' or "",
+    GUARD = spec.single and 'if link[c] ~= 0 then error("agent " .. id .. "\'s cell is taken", 0) end' or "",
     WRITE = "for k = 1, n do local x, y = S.get(found[k]) found[k] = y * S.width + x end w:i32s(found, 1, n)",
     READ = READ, SCAN = SCAN, SEEK = SCAN, HEADS = spec.single and "0" or show(max(W, 1024)),
     FIRSTOFTYPE = rep(NEXT_OF_TYPE, 4), OTHERTYPE = OTHER_TYPE,

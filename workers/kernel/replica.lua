@@ -69,7 +69,7 @@ function M.new(world)
     local ok, space = pcall((grid and D.grid or D.continuous).new, made)
     if not ok then
       local memory = find(space, "not enough memory", 1, true)
-      refuse(line, memory and "the space does not fit into a worker's memory" or space, memory and "memory" or nil)
+      in_toml(line, memory and "the space does not fit into a worker's memory" or space, memory and "memory" or nil)
     end
     return space, made
   end

@@ -13,6 +13,7 @@ function M.begin_tick(world, tick)
   world.rng.at(world.seed, tick)
   world.samples, world.record_count = {}, 0
   world.spawner, world.logger = 0, 0
+  world.logged = world.sequential and {} or nil
   world.changes.begin_tick()
   world.replica.told = 0
   if world.environment then world.environment.begin_tick() end
