@@ -261,6 +261,8 @@ def _edge_file(
             (*path, "file"), "file", f"there is no file {file}",
             f"is it {near}?" if near else f"put it into the model's folder; {columns}",
         )  # fmt: skip
+    elif file and not files[file]:
+        toml.report((*path, "file"), "file", f"{file} is empty", columns)
     return file
 
 

@@ -25,7 +25,7 @@ ROWS: dict[str, set[str]] = {
     "runtime.log": set(),
     "runtime.toml_findings": WORDS,
     "runtime.model": WORDS | {"runtime.model_*", "runtime.toml_findings"},
-    "runtime.model_*": WORDS | {"runtime.toml_findings"},
+    "runtime.model_*": WORDS | {"runtime.model_words", "runtime.toml_findings"},
     "runtime.library": WORDS,
     "runtime.core.*": WORDS | {"runtime.core.*"},
     "runtime.transport": WORDS,

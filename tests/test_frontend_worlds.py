@@ -64,6 +64,8 @@ def found_in(body: str, toml: str = MEADOW) -> list[Diagnostic]:
          'activation = "random"'),
         ("local v = layer.grass(1, 1) layer.grass:set(1, 1, v - 1)",
          "layer.grass:set(1, 1, v - 1)", "both take", "count_at(x, y)"),
+        ("if count_near(2) > 3 then layer.grass:set(1, 1, layer.grass(1, 1) - 1) end",
+         "layer.grass:set(1, 1, layer.grass(1, 1) - 1)", "both take", "count_at(x, y)"),
         ("move_to(random(0, space.width), 3)", "random(0, space.width)", "from 0 to",
          "random(0, space.width - 1)"),
         ("for y = 1, space.height do log(y) end", "y = 1, space.height", "from 0 to",

@@ -105,6 +105,50 @@ end"""
     assert (fault.kind, fault.message) == ("script", "env.deep.a" + ADVICE)
 
 
+@pytest.mark.parametrize(
+    "call",
+    ["pick(env).f()", "for k, v in pairs(pick(env).l) do v() end", "select(1, unpack(env.l))()"],
+)
+def test_4_15_a_function_that_the_script_keeps_in_env_is_out_of_reach(call: str) -> None:
+    environment = """
+        local function pick(t) return ({t})[1] end
+        function init(env)
+          env.x = 0
+          env.f = pick(function() env.x = 1 end)
+          env.l = {env.f}
+        end
+    """
+    agent = f"local function pick(t) return ({{t}})[1] end\nfunction step(self)\n  {call}\nend"
+    fault = fault_of(environment, agent)
+    assert (fault.agent, fault.file, fault.line) == (1, "agents/a.lua", 3)
+    assert fault.message.startswith("env holds a function, at ")
+
+
+def test_4_15_a_metatable_that_the_script_sets_in_env_does_nothing_in_agents_turns() -> None:
+    environment = """
+        local function set(...) return ({setmetatable})[1](...) end
+        local function pick(t) return ({t})[1] end
+        function init(env)
+          env.x = 0
+          local spoil = pick(function() env.x = env.x + 1 return "spoilt" end)
+          env.t = set({}, {__index = spoil, __len = spoil, __call = spoil, __tostring = spoil})
+        end
+    """
+    agent = """
+        local function pick(t) return ({t})[1] end
+        function step(self)
+          local t = pick(env).t
+          log(tostring(t.any), #t, tostring(t), tostring((pcall(t))), env.x)
+        end
+    """
+    spec = written(HEAD, a=agent, environment=environment)
+
+    def told(place: tuple[int, str]) -> list[str]:
+        return [text for *_, text in Shares(spec, [4], place[0], vm=place[1]).run(1).logs]
+
+    assert same_for(PLACES, told) == ["nil\t0\t<table>\tfalse\t0"] * 4
+
+
 ACTS = ["send(1, 'note')", "spawn('a')", "broadcast('a', 'note')", "after(1, 'own')",
         "record('x', 1)", "log('x')", "layer.heat:fill(0)", "layer.heat:diffuse(0.5)",
         "layer.heat:map(function(v) return v end)", "layer.heat:set(0, 0, 5)",

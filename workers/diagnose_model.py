@@ -147,6 +147,11 @@ def _clashes(model: ModelSpec, files: list[AgentFile], toml: Findings) -> None:
     words = _EXPRESSION_WORDS | AGGREGATES | {"i"}
     words |= {"space"} if features.space else set()
     words |= _CELL_WORDS if features.layers else set()
+    layers = model.environment.layers if model.environment is not None else ()
+    # The loops that layers' expressions are put into have names of this form.
+    for name, line in [*parameters.items(), *((layer.name, layer.line) for layer in layers)]:
+        if name.startswith("__"):
+            clash(line, name, f"names like {name} belong to the runtime")
     for name, line in parameters.items():
         if name in words:
             clash(
@@ -157,13 +162,13 @@ def _clashes(model: ModelSpec, files: list[AgentFile], toml: Findings) -> None:
     for name, line in metrics.items():
         if name in parameters:
             clash(line, name, f"'{name}' is a parameter (line {parameters[name]}) and a metric")
-        elif name in _EXPRESSION_WORDS:
+        elif name in _EXPRESSION_WORDS or (name == "space" and features.space):
             clash(
                 line,
                 name,
                 f"the metric '{name}' has a name that means something else in expressions",
             )
-    for layer in model.environment.layers if model.environment is not None else ():
+    for layer in layers:
         if layer.name in parameters:
             message = f"'{layer.name}' is a parameter (line {parameters[layer.name]}) and a layer"
             clash(layer.line, layer.name, message)

@@ -14,12 +14,10 @@ from workers.syntax import Node, arguments
 
 _PLACES: Final = frozenset({"x", "y", "z", "pos", "position", "loc", "location", "coords"})
 _MOVES: Final = frozenset({"move_to", "move_by"})
-_COUNTS: Final = frozenset({"count_at", "at", "neighbors_of", "neighbors", "count_near", "nearest"})
-_FROM_PLACE: Final = _COUNTS - {"at", "count_at", "neighbors_of"} | {
-    "distance",
-    "offset",
-    "move_by",
-}
+_AT_CELL: Final = frozenset({"count_at", "at", "neighbors_of"})
+_FROM_PLACE: Final = frozenset(
+    {"neighbors", "count_near", "nearest", "distance", "offset", "move_by"}
+)
 _LENGTH: Final = re.compile(r"space\.(width|height|depth)")
 _TYPE_AT, _FIELD_AT, _VALUE_AT = 1, 2, 2
 
@@ -114,7 +112,7 @@ def _taken_twice(file: AgentFile) -> None:
     """Where all act at once, two agents of one cell see the same food, and each eats all of it."""
     if "synchronous" not in file.features.regimes or file.features.single:
         return
-    if _called(file) & _COUNTS:
+    if any(_counts_here(file, use.node) for use in file.scopes.calls):
         return
     read = {layer_of(file, use.node.children[0]) for use in file.scopes.calls}
     for use in file.scopes.calls:
@@ -130,6 +128,14 @@ def _taken_twice(file: AgentFile) -> None:
         hint += f": layer.{layer}(x, y) / count_at(x, y)" if file.features.grid else " by message"
         file.warning(use.node, "twice", message, hint)
         return
+
+
+def _counts_here(file: AgentFile, call: Node) -> bool:
+    """Whether the call asks who else is at a cell."""
+    name, given = api_name(file.tree, call), arguments(call)
+    if name in _AT_CELL:
+        return name in file.api
+    return name in ("neighbors", "count_near") and bool(given) and file.text(given[0]) == "0"
 
 
 def _takes(file: AgentFile, method: str, value: Node) -> bool:

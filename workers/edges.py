@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 from workers.findings import Findings
-from workers.syntax import to_bytes_text
+from workers.syntax import from_bytes_text, to_bytes_text
 
 _MOST: Final = 10
 """Lines reported; a file that is wrong in one way is so in every line."""
@@ -90,7 +90,8 @@ def _link(line: str) -> list[float]:
         try:
             value = float(shown if "_" not in shown else "")
         except ValueError:
-            raise _Bad(f"'{shown}' is not a number", _FORM, *place) from None
+            message = f"'{from_bytes_text(shown)}' is not a number"
+            raise _Bad(message, _FORM, *place) from None
         if at == 2:
             if not math.isfinite(value):
                 raise _Bad("a weight is a finite number", _FORM, *place)

@@ -35,7 +35,7 @@ end
 
 -- world: program, roster, published (field -> table id -> value).
 function M.new(world)
-  local C = empty()
+  local C, spare = empty(), empty()
   C.mover = 0                      -- whose move stands last: a later one of the same turn replaces it
   C.shown = {}                     -- published fields that changed, as published.lua lists them
   local R = world.roster
@@ -84,13 +84,19 @@ function M.new(world)
     return mail.n > 0 or ops.n > 0 or moves.n > 0 or links.n > 0 or #C.shown > 0
   end
 
-  -- The parts as they are, for whoever applies them; this keeps empty lists instead.
+  -- The parts as they are, for whoever applies them before the next close. This goes on with the lists that were
+  -- taken the time before: the JIT lets no garbage be collected where a list grows, and new ones every tick were 8 MB
+  -- a tick that nobody took away.
   function C.take()
     local taken = {mail = mail, ops = ops, moves = moves, links = links, shown = C.shown}
     for _, part in ipairs(PARTS) do
       local name = part[1]
-      if C[name].n > 0 then C[name] = empty_part(part[2]) end
+      if C[name].n > 0 then
+        C[name], spare[name] = spare[name], C[name]
+        C[name].n = 0
+      end
     end
+    if mail.n > 0 then C.mail.body = {} end      -- what was sent is not kept for it
     mail, ops, moves, links = C.mail, C.ops, C.moves, C.links
     C.shown, C.mover = {}, 0
     return taken
@@ -115,18 +121,19 @@ function M.new(world)
     end
   end
 
-  function C.read(bytes, pos)
-    local taken, _ = {shown = {}}, nil
+  local read_before = {}             -- by number of the stream: its lists are used again, as those above
+
+  -- The changes of the `which`-th worker that has some, good until the next close.
+  function C.read(bytes, pos, which)
+    local taken, _ = read_before[which] or empty(), nil
+    read_before[which] = taken
+    taken.shown = {}
     _, pos = codec.array_header(bytes, pos)
     for _, part in ipairs(PARTS) do
-      local lists = {}
+      local lists = taken[part[1]]
       _, pos = codec.array_header(bytes, pos)
       lists.n, pos = codec.decode(bytes, pos)
-      for _, name in ipairs(part[2]) do
-        lists[name] = {}
-        pos = codec.read_column(bytes, pos, lists[name], 1)
-      end
-      taken[part[1]] = lists
+      for _, name in ipairs(part[2]) do pos = codec.read_column(bytes, pos, lists[name], 1) end
     end
     local count
     count, pos = codec.array_header(bytes, pos)

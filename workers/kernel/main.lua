@@ -46,7 +46,7 @@ function K.load(bytes)
   phase = 1
   local settings = codec.decode(bytes, 1)
   return reply(guarded(-1, function()
-    world = {}
+    world, live = {}, 0
     loading.prepare(world, settings)
     return {tick = settings.tick, out = {}}
   end))
@@ -84,10 +84,17 @@ function K.arrive(source, from_newborns, bytes)
   world.mail.arrive(source, from_newborns and 2 or 1, bytes)
 end
 
--- The collector lets garbage grow to the size of what lives; before the limit there is not room for that.
+local live = 0                      -- kB that were left after the last whole collection
+local SLACK = 65536
+
+-- The collector lets garbage grow to the size of what lives; before the limit there is not room for that. And the
+-- JIT's code looks after garbage only where it makes a table: long lists that grow in every tick leave it behind.
 local function collect_when_full()
-  local limit = world.memory_limit
-  if limit > 0 and collectgarbage("count") * 1024 > limit * 0.7 then collectgarbage("collect") end
+  local limit, now = world.memory_limit, collectgarbage("count")
+  if now > 2.5 * live + SLACK or (limit > 0 and now * 1024 > limit * 0.7) then
+    collectgarbage("collect")
+    live = collectgarbage("count")
+  end
 end
 
 local function run_one(tick)
@@ -200,7 +207,7 @@ function K.close(tick, placement, ...)
         local _, pos = codec.array_header(blobs[j], 1)
         gone, pos = codec.decode(blobs[j], pos)
         born, pos = codec.decode(blobs[j], pos)
-        streams[#streams + 1] = world.changes.read(blobs[j], pos)
+        streams[#streams + 1] = world.changes.read(blobs[j], pos, #streams + 1)
         for q = 1, #gone do removals[#removals + 1] = gone[q] end
         for q = 1, #born do spawns[#spawns + 1] = born[q] end
       end
@@ -211,6 +218,7 @@ function K.close(tick, placement, ...)
     local result = {tick = tick, out = {}, batches = world.mail.export(before + 1, world.plan.sent_count())}
     result.partials = partial_bytes(tick)
     population.end_of_tick(world)
+    collect_when_full()
     return result
   end))
 end

@@ -56,8 +56,11 @@ end
 -- their functions, because the JIT does not compile the making of closures. `views` is a table from new_views.
 local function view_index(view, k)
   local meta = getmetatable(view)
-  local v = meta.__of[k]
-  if type(v) == "table" then return meta.__views.shown[v] or M.view(v, meta.__views) end
+  local v = rawget(meta.__of, k)
+  local kind = type(v)
+  if kind == "table" then return meta.__views.shown[v] or M.view(v, meta.__views) end
+  -- a function kept in what is shown could change it
+  if kind == "function" then fail("env holds a function, at " .. shown_key(k) .. ": the environment keeps nil, booleans, numbers, strings and tables of these") end
   return v
 end
 
