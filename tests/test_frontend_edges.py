@@ -32,6 +32,7 @@ def test_an_edge_list_is_read_with_or_without_header_and_weights(
     [
         ("1,2\n1,x\n", 2, "x", "'x' is not a number", "from,to"),
         ("1,2\n1_0,2\n", 2, "1_0", "'1_0' is not a number", ""),
+        ("é,2\n", 1, "é", "'é' is not a number", ""),
         ("1,2\n1, 2.5\n", 2, "2.5", "not a whole number", "indices are 1, 2, 3"),
         ("0,1\n", 1, "0", "index 0: indices count from 1", "add 1 to every index"),
         ("1,-4\n", 1, "-4", "index -4", ""),

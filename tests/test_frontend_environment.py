@@ -537,6 +537,8 @@ def test_a_published_field_that_nothing_sets_is_a_warning(sheep: str, warned: li
         ("n = 10", "space = 10\nn = 10", 3, "space", "the parameter 'space'"),
         ("heat = {", "v = {", 16, "v", "the layer 'v' has a name with another meaning"),
         ("heat = {", "math = {", 16, "math", "the layer 'math'"),
+        ("heat = {", "__t = {", 16, "__t", "names like __t belong to the runtime"),
+        ("n = 10", "__s = 10\nn = 10", 3, "__s", "names like __s belong to the runtime"),
     ],
 )
 def test_names_of_the_world_that_clash_are_refused(

@@ -375,3 +375,5 @@ def test_a_script_that_looks_like_the_environments_is_told_its_name() -> None:
 def test_an_edge_list_of_a_name_that_is_near_is_suggested() -> None:
     _, (one,) = read(network('kind = "edges", file = "link.csv"'), links_csv="")
     assert one.hint == "is it links.csv?"
+    _, (one,) = read(network('kind = "edges", file = "links.csv"'), links_csv="")
+    assert one.message == "links.csv is empty"

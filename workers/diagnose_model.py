@@ -149,7 +149,8 @@ def _clashes(model: ModelSpec, files: list[AgentFile], toml: Findings) -> None:
     words |= _CELL_WORDS if features.layers else set()
     layers = model.environment.layers if model.environment is not None else ()
     # The loops that layers' expressions are put into have names of this form.
-    for name, line in [*parameters.items(), *((layer.name, layer.line) for layer in layers)]:
+    named = [*parameters.items(), *metrics.items(), *((one.name, one.line) for one in layers)]
+    for name, line in named:
         if name.startswith("__"):
             clash(line, name, f"names like {name} belong to the runtime")
     for name, line in parameters.items():
