@@ -530,8 +530,10 @@ def test_the_run_that_the_readme_shows_is_what_simctl_shows():
 
 @pytest.mark.process
 def test_the_model_in_the_readme_checks_and_its_mistake_is_shown_as_there(tmp_path):
-    script = readme(r"```lua[^\n]*\n(.*?)```")
-    folder = write_model(tmp_path / "coins", readme(r"```toml[^\n]*\n(.*?)```"), person=script)
+    script = readme(r"```lua model=coins[^\n]*\n(.*?)```")
+    folder = write_model(
+        tmp_path / "coins", readme(r"```toml model=coins[^\n]*\n(.*?)```"), person=script
+    )
     checked = json.loads(simctl("check", folder, "--format", "json").stdout)
     assert (checked["ok"], checked["diagnostics"]) == (True, [])
 

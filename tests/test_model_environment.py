@@ -375,5 +375,8 @@ def test_a_script_that_looks_like_the_environments_is_told_its_name() -> None:
 def test_an_edge_list_of_a_name_that_is_near_is_suggested() -> None:
     _, (one,) = read(network('kind = "edges", file = "link.csv"'), links_csv="")
     assert one.hint == "is it links.csv?"
+
+
+def test_an_edge_list_without_a_line_is_refused() -> None:
     _, (one,) = read(network('kind = "edges", file = "links.csv"'), links_csv="")
     assert one.message == "links.csv is empty"

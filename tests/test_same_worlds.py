@@ -144,7 +144,8 @@ LINKS = (
 
 
 ASKS = (
-    "local to = choice(agents('b')) if to ~= self.id then self.mix = self.mix + ask(to, 'own') end",
+    "local to = agents('b')[random(3)] "
+    "if to and to ~= self.id then self.mix = self.mix + ask(to, 'own') end",
     "self.mix = self.mix + ask('environment', 'own', {x = self.x})",
     "local to = agents('a')[1] if to ~= self.id then ask(to, 'tell', {x = 2}) end",
 )

@@ -172,6 +172,48 @@ def test_4_12_a_cell_that_was_left_is_free_for_the_next_and_a_taken_one_is_refus
     assert found.field("told") == [None] * 4
 
 
+def test_4_12_a_newborn_whose_cell_is_taken_is_off_the_grid_and_told_in_the_next_tick() -> None:
+    toml = head('"ordered"', 4).replace("height = 9", "height = 9, single = true")
+    source = """
+        function on.blocked(self, msg, from) self.told = {msg.x, msg.y, from, tick(), message()} end
+        function step(self)
+          if tick() == 1 and self.id == 1 then
+            spawn("a", {}, 3, 0) spawn("a", {}, 7, 7) spawn("a", {}, 7, 7)
+          end
+          self.at = {position()}
+        end
+    """
+    found = run(written(toml, a=source, b=""), [4, 0], 2)
+    assert [found.state(i)["at"] for i in (5, 6, 7)] == [{}, [7, 7], {}]
+    told = [found.state(i).get("told", [])[:6] for i in (5, 6, 7)]
+    assert told == [[3, 0, 0, 2, 1, "blocked"], [], [7, 7, 0, 2, 1, "blocked"]]
+
+
+def test_4_12_in_tick_0_those_may_be_asked_whose_init_has_run_and_they_go_on_drawing() -> None:
+    source = """
+        function init(self)
+          self.drawn = {random()}
+          if self.id > 1 then self.heard = ask(1, "draw", {}) end
+          if param.early and self.id == 1 then ask(2, "draw", {}) end
+        end
+        function on.draw(self, msg, from)
+          self.drawn[#self.drawn + 1] = random()
+          return self.drawn[#self.drawn]
+        end
+    """
+    toml = head('"ordered"', 3) + "[parameters]\nearly = false\n"
+    spec = written(toml, a=source, b="")
+    found = run(spec, [3, 0], 0, seed=5)
+    stream = draws(5, 1, 0, 3)
+    assert found.state(1)["drawn"] == stream
+    assert [found.state(i)["heard"] for i in (2, 3)] == stream[1:]
+    early = everywhere(spec, [3, 0], 0, places=ALONE, parameters={"early": True}).fault
+    assert early is not None
+    assert early.message == (
+        "ask: the init of agent 2 has not run yet; ask in a later tick, or send a message"
+    )
+
+
 @pytest.mark.parametrize("to", ["agent 1", "the environment"])
 def test_4_12_messages_that_go_round_without_end_are_a_fault_of_kind_limit(to: str) -> None:
     source = """

@@ -355,6 +355,21 @@ def test_4_15_file_level_values_that_the_environments_script_changes_are_a_fault
     assert fault.message.endswith("keep what changes in env")
 
 
+def test_what_cannot_be_sent_is_told_in_words_to_a_script_that_catches_it() -> None:
+    agent = """
+        function on.note(self) end
+        function step(self)
+          self.said = {select(2, pcall(send, 1, "note", {n = {print}}))}
+          xpcall(function() spawn("a", {f = print}) end, function(e) self.said[2] = e end)
+          self.own = select(2, pcall(error, {path = "mine"})).path
+        end
+    """
+    found = clean(everywhere(written(HEAD, a=agent), [4], 1, places=PLACES))
+    only = "only nil, booleans, numbers, strings and tables of these can be sent"
+    said = [f"body.n[1] is a function ({only})", f"fields.f is a function ({only})"]
+    assert (found.field("said"), found.field("own")) == ([said] * 4, ["mine"] * 4)
+
+
 REFUSED = {
     "send(99, 'note')": "no agent has the id 99: ids are whole numbers from 1 to 4 so far",
     "local kind = 'none' send(1, kind)": "no agent type handles 'none'",

@@ -242,7 +242,8 @@ def test_4_09_seed_parameters_logs_and_rows_are_not_in_the_digest_but_state_mail
 
 def test_4_09_there_is_no_digest_after_a_fault() -> None:
     def fault() -> Any:
-        world = Shares(model({"a": "function step(self) self.f = print end"}), [3], 2).run(2)
+        source = "local function pick(f) return f end function step(self) self.f = pick(print) end"
+        world = Shares(model({"a": source}), [3], 2).run(2)
         world.dump(digest=True)
         return world.fault
 

@@ -26,6 +26,29 @@ _HINTS: Final = {
 
 _TEXT_HINTS: Final = (
     (
+        "and this space has whole numbers",
+        "cells are whole numbers: math.floor(x); on a bounded grid keep inside with "
+        "math.max(0, math.min(space.width - 1, x)), or write torus = true",
+    ),
+    (
+        "and this space has coordinates",
+        "keep inside: x from 0 to below space.width, y to below space.height; or write "
+        "torus = true",
+    ),
+    (
+        "is not on the space",
+        'give its type place = "random" in model.toml, or call move_to first',
+    ),
+    (
+        "no agent has the id nil",
+        "nearest and at may find nobody: test `if id then` first",
+    ),
+    (
+        "attempt to index a number value",
+        "this is a number: an id is no table; look(id, field) reads what an agent publishes, and "
+        "position() gives x and y as two values",
+    ),
+    (
         "attempt to index",
         "the value before the dot or bracket is nil here: set it in init, or test it first",
     ),

@@ -90,11 +90,18 @@ local function caught(e)
 end
 
 
+-- What a script gets of an error: the codec raises tables, which are for reports.
+local function told(e)
+  if type(e) == "table" and not M.thrown_by_script(e) and rawget(e, "path") ~= nil then return deps.codec.explain(e) end
+  return e
+end
+
+
 local function finish(level, ok, ...)
   nested = level
   if ok then return true, ... end
   caught((...))
-  return false, (...)
+  return false, told((...))
 end
 
 
@@ -110,7 +117,7 @@ local function finish_handled(level, handler, ok, ...)
   if ok then return true, ... end
   caught((...))
   nested = level + 1
-  local handled_ok, value = raw_pcall(handler, (...))
+  local handled_ok, value = raw_pcall(handler, told((...)))
   nested = level
   if not handled_ok then caught(value) end
   return false, value

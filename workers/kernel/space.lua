@@ -3,7 +3,7 @@
 
 local D = ...
 local concat, sort = table.concat, table.sort
-local error, pairs, type = error, pairs, type
+local error, pairs, select, type = error, pairs, select, type
 local shown = D.sandbox.lib.tostring
 
 local M = {}
@@ -60,12 +60,15 @@ function M.api(S, world)
     S.reserve(last)
   end
 
-  function api.position(id)
-    if id == nil then
+  -- position(nil) is refused: whoever looked for somebody and found nobody would take his own place for his.
+  function api.position(...)
+    local id = ...
+    if id ~= nil then
+      check_id(id)
+    else
+      if select("#", ...) > 0 then deny("position(id): id is nil; nearest and at find nobody sometimes, position() is one's own place") end
       id = crumb[0]
       if id == 0 then off(0) end
-    else
-      check_id(id)
     end
     return get(id)
   end
