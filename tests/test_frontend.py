@@ -68,7 +68,6 @@ def test_a_clean_model_gives_its_program(vm: str) -> None:
                 "alias": "",
                 "chunkname": "@agents/trader.lua",
                 "handlers": ["quote"],
-                "has_init": True,
                 "has_step": False,
                 "state": [
                     {"field": "side", "code": "i % 2 == 0 and 'buy' or 'sell'", "line": 6},
@@ -84,7 +83,6 @@ def test_a_clean_model_gives_its_program(vm: str) -> None:
                 "alias": "bank",
                 "chunkname": "@agents/bank.lua",
                 "handlers": ["pay"],
-                "has_init": False,
                 "has_step": True,
                 "state": [],
                 "count": {"field": "count", "code": "1", "line": 8},
@@ -93,7 +91,6 @@ def test_a_clean_model_gives_its_program(vm: str) -> None:
                 "publish": [],
             },
         ],
-        "uses_message": True,
         "records": ["quotes"],
         "expressions": [
             {

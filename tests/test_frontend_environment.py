@@ -67,10 +67,7 @@ def test_a_world_gives_its_part_of_the_program(vm: str) -> None:
     assert script.pop("chunk").startswith("local __R=... ")
     assert script == {
         "chunkname": "@environment.lua",
-        "handlers": ["eat"],
         "queries": ["cost"],
-        "has_init": True,
-        "has_step": False,
         "fuel": 100_000_000,
     }
     assert made["space"] == {

@@ -283,8 +283,7 @@ def test_4_10_the_environment_is_id_0_and_continues_one_stream_through_a_tick(se
         environment=environment,
     )
     found = clean(everywhere(spec, [2], 2, seed=seed))
-    # a query is part of the turn in which it is called
-    for id_ in (1, 2):
+    for id_ in (1, 2):  # a query is part of the turn in which it is called
         state = found.state(id_)
         assert [state["a"], state["b"], state["c"]] == draws(seed, id_, 2, 3)
     of = {tick: draws(seed, 0, tick, 3) for tick in (0, 1, 2)}

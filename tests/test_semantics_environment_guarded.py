@@ -347,12 +347,13 @@ def test_4_15_file_level_values_that_the_environments_script_changes_are_a_fault
         local function pick(t) return ({t})[1] end
         function step(env) if tick() == 2 then pick(kept).n[1] = pick(kept).n[1] + 1 end end
     """
-    fault = fault_of(environment, "function step(self) end")
-    assert (fault.kind, fault.agent, fault.tick) == ("script", None, 2)
-    assert fault.message.startswith(
-        "environment.lua: file-level table 'kept.n[1]' (at first 0) was"
-    )
-    assert fault.message.endswith("keep what changes in env")
+    spec = written(f'activation = "ordered"\n{HEAD}', a="", environment=environment)
+    alone = everywhere(spec, [4], 4, places=PLACES[::2]).fault
+    for fault in (fault_of(environment, ""), alone):
+        assert fault is not None
+        assert (fault.kind, fault.agent, fault.tick) == ("script", None, 2)
+        assert fault.message.startswith("environment.lua: file-level table 'kept.n[1]' (at")
+        assert fault.message.endswith("keep what changes in env")
 
 
 def test_what_cannot_be_sent_is_told_in_words_to_a_script_that_catches_it() -> None:

@@ -14,7 +14,7 @@ from workers.features import AGENT, ENVIRONMENT, Features, Role
 from workers.findings import Findings
 from workers.foreign import lowered, scan
 from workers.names import HOOKS
-from workers.scope import Scopes, Use, resolve
+from workers.scope import Function, Scopes, Use, resolve
 from workers.syntax import (
     MAX_DEPTH,
     Node,
@@ -27,11 +27,7 @@ from workers.syntax import (
     to_bytes_text,
 )
 
-_INDEX: Final = (
-    "dot_index_expression",
-    "bracket_index_expression",
-    "method_index_expression",
-)
+_HANDLER: Final = re.compile(r"on\s*[.\[]")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -53,7 +49,6 @@ class Spawned:
 
     call: Node
     agent_type: str | None
-    type_node: Node | None
     fields: list[str]
 
 
@@ -87,7 +82,6 @@ class AgentFile:
     sent: list[Sent] = field(default_factory=list)
     spawned: list[Spawned] = field(default_factory=list)
     records: list[Named] = field(default_factory=list)
-    uses_message: bool = False
 
     @property
     def is_environment(self) -> bool:
@@ -204,9 +198,6 @@ def _collect(file: AgentFile) -> None:
         query = query_name(tree, use.node) if file.is_environment else None
         if query is not None and use.function.is_file:
             file.queries.setdefault(query, use.node)
-    for use in scopes.reads:
-        if use.node.var is None and tree.slice(use.node) == "message":
-            file.uses_message = True
     for use in scopes.calls:
         _collect_call(file, use)
 
@@ -239,9 +230,14 @@ def literal(tree: Tree, node: Node | None) -> str | None:
 
 def root_of(node: Node) -> Node:
     """What an index expression begins with: ``env`` of ``env.prices[1].low``."""
-    while node.type in _INDEX:
+    while "index" in node.type:
         node = node.children[0]
     return node
+
+
+def is_handler(function: Function) -> bool:
+    """Whether the function is written as ``on.kind`` or ``on["kind"]``."""
+    return _HANDLER.match(function.name) is not None
 
 
 def api_name(tree: Tree, call: Node) -> str:
@@ -262,6 +258,6 @@ def _collect_call(file: AgentFile, use: Use) -> None:
     elif name == "spawn":
         fields = keyed_fields(tree, second) if second and second.type == "table_constructor" else []
         keys = [key for key, _ in fields if key is not None]
-        file.spawned.append(Spawned(call, literal(tree, first), first, keys))
+        file.spawned.append(Spawned(call, literal(tree, first), keys))
     elif name == "record" and first is not None:
         file.records.append(Named(literal(tree, first), first))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from workers.agent_file import AgentFile, api_name, query_name
+from workers.agent_file import AgentFile, api_name, query_name, root_of
 from workers.diagnose_state import stored_values
 from workers.names import LAYER_WHOLE, LAYER_WRITES
 from workers.origins import layer_of
@@ -101,10 +101,7 @@ def _acting(file: AgentFile) -> None:
             _refuse(file, use.node, name, f"call {called or f'layer.{changes}:{method}'}")
     for use in file.scopes.stores:
         name = _query_around(use.function)
-        root = use.node
-        while root.type in ("dot_index_expression", "bracket_index_expression"):
-            root = root.children[0]
-        variable = root.var
+        variable = root_of(use.node).var
         if name is None or not isinstance(variable, Variable) or variable.role != "parameter":
             continue
         if _is_query(variable.function) and variable is variable.function.parameters[0]:

@@ -11,22 +11,15 @@ from workers.diagnose_mail import type_name
 from workers.diagnose_state import stored_values
 from workers.diagnose_worlds import diagnose_worlds
 from workers.expression_world import no_field, no_query, space_member
-from workers.names import listing, nearest
+from workers.names import MUTATORS, TAKES_ID, listing, nearest
 from workers.origins import fields_set, layer_of, origin
 from workers.scope import Use
 from workers.signatures import Signature, signature
-from workers.syntax import Node, arguments
+from workers.syntax import OPERANDS, Node, arguments
 
-_MUTATORS: Final = frozenset(
-    {"table.insert", "table.remove", "table.sort", "rawset", "setmetatable", "shuffle"}
-)
-_OF_AGENTS: Final = frozenset(
-    {"position", "distance", "offset", "alive", "look", "links", "links_in", "link", "degree"}
-    | {"link_to", "unlink"}
-)
-"""Functions whose first argument is an agent's id."""
+_MAIL: Final = frozenset({"send", "ask"})
+"""Their recipients are looked at by ``diagnose_mail``."""
 _FROM_ONESELF: Final = frozenset({"neighbors", "count_near"})
-_OPERANDS: Final = ("binary_expression", "unary_expression")
 TELL: Final = (
     'tell it: send("environment", "kind", {…}), and let function on.kind(env, msg) of '
     "environment.lua assign it"
@@ -76,7 +69,7 @@ def _arguments(file: AgentFile, call: Node, name: str, known: Signature, types: 
     given = arguments(call)
     if not known.least <= len(given) <= known.most:
         return
-    if name in _OF_AGENTS and given and file.text(given[0]) == "self":
+    if name in TAKES_ID - _MAIL and given and file.text(given[0]) == "self":
         hint = f"write {known.form}, with self.id for oneself"
         file.error(given[0], "call", "self is the agent's table, not its id", hint)
     if name in _FROM_ONESELF and given and file.text(given[0]) in ("self", "self.id"):
@@ -148,7 +141,7 @@ def _environment(
         file.error(index, "query", message, hint)
     elif not called and name in queries:
         used = parent is not None and (
-            parent.type in _OPERANDS or ("index" in parent.type and parent.children[0] is index)
+            parent.type in OPERANDS or ("index" in parent.type and parent.children[0] is index)
         )
         if used:
             message = f"env.{name} is a query, and is not called here"
@@ -170,7 +163,7 @@ def _read_only(file: AgentFile) -> None:
     for use in file.scopes.calls:
         callee = use.node.children[0]
         given = arguments(use.node)
-        if given and file.text(callee) in _MUTATORS and callee.var is None:
+        if given and file.text(callee) in MUTATORS and callee.var is None:
             came_from = origin(file, given[0])
             if came_from == "env" and not file.is_environment and file.features.script:
                 _written(file, use.node)

@@ -8,14 +8,13 @@ from typing import Final
 from runtime.protocol import ModelSpec
 from workers.agent_file import AgentFile, literal
 from workers.findings import Findings
-from workers.names import VALUES, nearest
+from workers.names import PLACE_FIELDS, VALUES, nearest
 from workers.scope import Variable
 from workers.syntax import arguments
 
 _READ: Final = re.compile(r"\bself\.([A-Za-z_]\w*)")
 _TEXT: Final = re.compile(r"'[^']*'|\"[^\"]*\"")
 _GIVEN: Final = frozenset({"id", "type", "parent"})
-_PLACES: Final = frozenset({"x", "y", "z", "pos", "position", "location", "loc"})
 _WRITERS: Final = frozenset({"rawset", "setmetatable"})
 _INSTEAD: Final = {
     "neighbors": "neighbors(r)", "neighbours": "neighbors(r)", "links": "links()",
@@ -85,7 +84,7 @@ def diagnose_fields(file: AgentFile, scripts: list[AgentFile], model: ModelSpec)
 
 def _cure(file: AgentFile, name: str, known: set[str], model: ModelSpec) -> str:
     features = file.features
-    if name in _PLACES and features.space:
+    if name in PLACE_FIELDS and features.space:
         return f"write local {'x, y, z' if features.dimensions == 3 else 'x, y'} = position()"
     if any(name == parameter.name for parameter in model.parameters):
         return f"a parameter is param.{name}"

@@ -5,10 +5,10 @@ Lists of ids and places of two numbers are mistaken in the same way.
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
-from workers.agent_file import AgentFile, api_name
+from workers.agent_file import AgentFile, api_name, is_handler
+from workers.names import TAKES_ID
 from workers.scope import Variable
 from workers.syntax import Node, arguments
 
@@ -18,7 +18,6 @@ _LISTS: Final = frozenset({"agents", "neighbors", "neighbors_of", "links", "link
 """Functions that give a list of ids."""
 _PLACES: Final = {"position": "x, y", "offset": "dx, dy", "random_empty": "x, y"}
 """Functions that give a place as several numbers."""
-_HANDLER: Final = re.compile(r"on\s*[.\[]")
 _FROM_AT: Final = 2
 _LENGTHS: Final = frozenset({"length", "len", "size", "count", "n"})
 
@@ -103,9 +102,7 @@ def is_id(file: AgentFile, node: Node) -> bool:
             owner = variable.function
             listed = owner.parameters
             return bool(
-                _HANDLER.match(owner.name)
-                and len(listed) > _FROM_AT
-                and listed[_FROM_AT] is variable
+                is_handler(owner) and len(listed) > _FROM_AT and listed[_FROM_AT] is variable
             )
         if variable.loop is not None:
             walked = arguments(variable.loop) if _call(file, variable.loop) else []
@@ -128,6 +125,15 @@ def _is_list(file: AgentFile, node: Node) -> bool:
     return _call(file, _source(node)) in _LISTS
 
 
+def _stands_for_an_agent(file: AgentFile, name: Node) -> bool:
+    """Whether the variable is used as an id, and not to count."""
+    return any(
+        api_name(file.tree, use.node) in TAKES_ID
+        and any(one.var is name.var for one in arguments(use.node)[:1])
+        for use in file.scopes.calls
+    )
+
+
 def _walk(file: AgentFile, clause: Node) -> None:
     """``for id in neighbors(1) do``."""
     values = clause.child("expression_list")
@@ -138,6 +144,8 @@ def _walk(file: AgentFile, clause: Node) -> None:
     last = file.text(names.children[-1])
     walked = arguments(given[0]) if _call(file, given[0]) in ("ipairs", "pairs") else []
     if len(names.children) == 1 and walked and _is_list(file, walked[0]):
+        if not _stands_for_an_agent(file, names.children[0]):
+            return
         message = f"{last} is a position in the list here, 1, 2, …, and no id"
         hint = f"write for _, {last} in ipairs({file.text(walked[0])}) do"
         file.warning(names, "id", message, hint)

@@ -8,7 +8,7 @@ from workers.agent_file import AgentFile, literal
 from workers.expression_world import no_layer
 from workers.names import LAYER_METHODS, LAYER_READS, LAYER_WRITES, listing, nearest
 from workers.origins import layer_of
-from workers.syntax import Node, arguments, is_multi
+from workers.syntax import OPERANDS, Node, arguments, is_multi
 
 _FORMS: Final = {
     "add": "x, y, v", "set": "x, y, v", "count": "v", "sum": "", "mean": "", "min": "", "max": "",
@@ -17,7 +17,6 @@ _FORMS: Final = {
 }  # fmt: skip
 """Method -> its arguments."""
 _READING: Final = ("get", "at", "read", "value", "cell")
-_OPERANDS: Final = ("binary_expression", "unary_expression")
 _NOT_OPERATORS: Final = ("==", "~=", "and", "or", "not")
 
 
@@ -39,7 +38,7 @@ def diagnose_layers(file: AgentFile) -> None:
         _call(file, use.node)
     stored = {id(node) for use in file.scopes.stores for node in _inside(use.node)}
     for node in file.tree.nodes:
-        if node.type in _OPERANDS:
+        if node.type in OPERANDS:
             _operand(file, node)
         elif node.type == "bracket_index_expression" and id(node) not in stored:
             _cell(file, node)

@@ -23,7 +23,7 @@ from workers.names import (
     nearest,
 )
 from workers.scope import Use, Variable
-from workers.syntax import Node, arguments
+from workers.syntax import OPERANDS, Node, arguments
 
 _RESERVED: Final = re.compile(r"__[A-Z]")
 _USAGE: Final = {
@@ -263,9 +263,6 @@ def _shadows(file: AgentFile) -> None:
             )  # fmt: skip
 
 
-_OPERANDS: Final = ("binary_expression", "unary_expression")
-
-
 def _functions_as_values(file: AgentFile) -> None:
     """``tick % 10`` computes with the function; ``agents.wolf`` indexes it."""
     functions = file.api - VALUES
@@ -274,7 +271,7 @@ def _functions_as_values(file: AgentFile) -> None:
         parent = node.parent
         if node.var is not None or name not in functions or parent is None:
             continue
-        operand = parent.type in _OPERANDS and parent.children[-2].type not in (
+        operand = parent.type in OPERANDS and parent.children[-2].type not in (
             "==",
             "~=",
             "and",

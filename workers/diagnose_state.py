@@ -8,16 +8,11 @@ one agent to the next, differ with the number of workers, and be missing in snap
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
-from workers.agent_file import AgentFile, api_name, handler_kind
+from workers.agent_file import AgentFile, api_name, handler_kind, root_of
+from workers.names import MUTATORS
 from workers.scope import Function, Use, Variable
-from workers.syntax import Node, arguments
-
-_MUTATORS: Final = frozenset(
-    {"table.insert", "table.remove", "table.sort", "rawset", "setmetatable", "shuffle"}
-)
-_INDEX: Final = ("dot_index_expression", "bracket_index_expression")
+from workers.syntax import INDEX, Node, arguments
 
 
 def diagnose_state(file: AgentFile) -> None:
@@ -44,7 +39,7 @@ class _Shared:
 
     def owner(self, node: Node) -> str | None:
         """The file-level variable that ``node`` is, or lies in; None where that is not certain."""
-        while node.type in _INDEX or node.type == "parenthesized_expression":
+        while node.type in INDEX or node.type == "parenthesized_expression":
             node = node.children[1 if node.type == "parenthesized_expression" else 0]
         if node.type != "identifier":
             return None
@@ -171,12 +166,9 @@ def _mutating_calls(file: AgentFile, shared: _Shared) -> None:
     for use in file.scopes.calls:
         callee = use.node.children[0]
         given = arguments(use.node)
-        if not given or file.text(callee) not in _MUTATORS:
+        if not given or file.text(callee) not in MUTATORS:
             continue
-        root = callee
-        while root.type in _INDEX:
-            root = root.children[0]
-        if root.var is not None:
+        if root_of(callee).var is not None:
             continue
         if shared.runs_later(use.function):
             owner = shared.owner(given[0])

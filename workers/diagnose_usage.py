@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from workers.agent_file import AgentFile, Named, api_name, handler_kind, literal
+from workers.agent_file import AgentFile, Named, api_name, handler_kind, is_handler, literal
 from workers.diagnose_state import stored_values
 from workers.diagnose_values import diagnose_values
 from workers.names import FOREIGN_FUNCTIONS, HOOKS
@@ -86,7 +86,7 @@ def _first_parameters(file: AgentFile) -> None:
     not_me = _NOT_ME | ({"self", "agent"} if file.is_environment else {"env", "environment"})
     for function in file.scopes.functions:
         is_hook = function.name in HOOKS and function.parent is not None and function.parent.is_file
-        if not (is_hook or re.match(r"on\s*[.\[]", function.name)) or not function.parameters:
+        if not (is_hook or is_handler(function)) or not function.parameters:
             continue
         first = function.parameters[0]
         if first.name in not_me and first.node.type == "identifier":

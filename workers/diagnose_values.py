@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Final
 
 from workers.agent_file import AgentFile, api_name
-from workers.names import LAYER_READS
+from workers.names import LAYER_READS, MOVES
 from workers.origins import layer_of
 from workers.scope import Variable
+from workers.signatures import OF_ONESELF
 from workers.syntax import Node, arguments
 
 _NOTHING: Final = {
@@ -23,7 +24,6 @@ _NOTHING: Final = {
     "log": 'it writes a line for query(what="log"); the logarithm is math.log(x)',
 }
 """Functions that return nothing, and what to do instead of using what they return."""
-_MOVES: Final = ("move_to", "move_by")
 _MOVED: Final = (
     "moves happen when the tick closes: test before, or let on.blocked(self, msg) tell "
     'of a taken cell; with activation = "random" a move returns true or false'
@@ -38,7 +38,6 @@ _NUMBERS: Final = frozenset(
 """Functions that always give a number."""
 _COMPARED: Final = ("<", "<=", ">", ">=")
 _MAYBE: Final = ("nearest", "at")
-_OF_ONESELF: Final = ("position", "links", "links_in", "degree")
 
 
 def diagnose_values(file: AgentFile) -> None:
@@ -65,7 +64,7 @@ def diagnose_values(file: AgentFile) -> None:
 def _result(file: AgentFile, call: Node, name: str) -> None:
     """``local child = spawn(…)``."""
     hint = _NOTHING.get(name, "").replace("(self, msg, from)", file.role.handler)
-    if name in _MOVES and file.features.regimes == ("synchronous",):
+    if name in MOVES and file.features.regimes == ("synchronous",):
         hint = _MOVED
     parent = call.parent
     while parent is not None and parent.type in _WRAPPERS:
@@ -77,7 +76,7 @@ def _result(file: AgentFile, call: Node, name: str) -> None:
 def _perhaps_nobody(file: AgentFile, call: Node, name: str) -> None:
     """``position(nearest("wolf", 5))``: where nobody is near, the caller's own place."""
     given = arguments(call)
-    if name not in _OF_ONESELF or len(given) != 1 or given[0].type != "function_call":
+    if name not in OF_ONESELF or len(given) != 1 or given[0].type != "function_call":
         return
     inner = api_name(file.tree, given[0])
     if inner in _MAYBE and inner in file.api:

@@ -8,12 +8,12 @@ from typing import Final
 from runtime.protocol import ModelSpec
 from workers.agent_file import AgentFile, api_name, literal
 from workers.diagnose_state import stored_values
+from workers.names import MOVES, PLACE_FIELDS
 from workers.origins import layer_of
 from workers.scope import Variable
 from workers.syntax import Node, arguments
 
-_PLACES: Final = frozenset({"x", "y", "z", "pos", "position", "loc", "location", "coords"})
-_MOVES: Final = frozenset({"move_to", "move_by"})
+_ONE_A_CELL: Final = ("grid", "random_empty")
 _AT_CELL: Final = frozenset({"count_at", "at", "neighbors_of"})
 _FROM_PLACE: Final = frozenset(
     {"neighbors", "count_near", "nearest", "distance", "offset", "move_by"}
@@ -40,12 +40,12 @@ def _called(file: AgentFile) -> set[str]:
 
 def _stands_still(file: AgentFile) -> None:
     """``self.x = self.x + 1`` in a script that never moves."""
-    if _called(file) & _MOVES:
+    if _called(file) & MOVES:
         return
     for target, value in stored_values(file.scopes.stores):
         shown = file.text(target)
         name = file.text(target.children[-1])
-        if target.type != "dot_index_expression" or name not in _PLACES:
+        if target.type != "dot_index_expression" or name not in PLACE_FIELDS:
             continue
         own = target.children[0].var
         if not isinstance(own, Variable) or own.role != "parameter":
@@ -112,6 +112,8 @@ def _taken_twice(file: AgentFile) -> None:
     """Where all act at once, two agents of one cell see the same food, and each eats all of it."""
     if "synchronous" not in file.features.regimes or file.features.single:
         return
+    if file.spec.place in _ONE_A_CELL and not _called(file) & MOVES:
+        return
     if any(_counts_here(file, use.node) for use in file.scopes.calls):
         return
     read = {layer_of(file, use.node.children[0]) for use in file.scopes.calls}
@@ -157,18 +159,30 @@ def _cells(file: AgentFile) -> None:
     for node in file.tree.nodes:
         if node.type == "for_numeric_clause":
             start, end = node.get("start"), node.get("end")
-            if start is not None and end is not None and file.text(start) in ("0", "1"):
-                name = file.text(node.children[0])
-                _beyond(file, node, end, f"for {name} = 0, {file.text(end)} - 1 do")
+            if start is None or end is None or file.text(start) not in ("0", "1"):
+                continue
+            name = node.children[0]
+            if file.text(start) == "0" or not _lowered(file, name):
+                _beyond(file, node, end, f"for {file.text(name)} = 0, {file.text(end)} - 1 do")
         elif node.type == "function_call" and api_name(file.tree, node) == "random":
             given = arguments(node)
             if len(given) == 2 and file.text(given[0]) == "0":
                 _beyond(file, node, given[1], f"random(0, {file.text(given[1])} - 1)")
 
 
+def _lowered(file: AgentFile, name: Node) -> bool:
+    """Whether a loop's variable is used as ``x - 1``, so that it may well begin at 1."""
+    return any(
+        node.type == "binary_expression"
+        and node.children[0].var is name.var
+        and node.children[1].type == "-"
+        for node in file.tree.nodes
+    )
+
+
 def _beyond(file: AgentFile, node: Node, end: Node, right: str) -> None:
     found = _LENGTH.fullmatch(file.text(end))
     if found is not None and end.children[0].var is None:
         length = found[0]
-        message = f"cells go from 0 to {length} - 1: {length} is outside, or cell 0 once more"
+        message = f"cells go from 0 to {length} - 1: {length} is outside, or cell 0 on a torus"
         file.warning(node, "cell", message, f"write {right}")

@@ -94,7 +94,6 @@ def compile_model(
         "kinds": kinds,
         "shapes": [{"kind": shape.kind, "keys": list(shape.keys)} for shape in shapes.order],
         "types": types,
-        "uses_message": any(file.uses_message for file in files),
         "records": records,
         "expressions": expressions,
         "environment": environment,
@@ -180,7 +179,6 @@ def _type(agent: TypeSpec, file: AgentFile, compiler: _Expressions) -> TypeCode:
         "chunk": "",
         "chunkname": f"@{agent.file}",
         "handlers": sorted(file.handlers, key=str.encode),
-        "has_init": "init" in file.hooks,
         "has_step": "step" in file.hooks,
         "state": [compiler.field(spec, "state") for spec in agent.state],
         "count": compiler.field(agent.count, "count"),
@@ -194,10 +192,7 @@ def _environment(script: AgentFile, fuel: int) -> EnvironmentCode:
     return {
         "chunk": "",
         "chunkname": f"@{script.spec.file}",
-        "handlers": sorted(script.handlers, key=str.encode),
         "queries": sorted(script.queries, key=str.encode),
-        "has_init": "init" in script.hooks,
-        "has_step": "step" in script.hooks,
         "fuel": fuel,
     }
 

@@ -38,6 +38,17 @@ FEATURE_NAMES: Final[dict[str, frozenset[str]]] = {
 API: Final = CORE.union(*FEATURE_NAMES.values())
 """All names that the kernel gives to agents' scripts; a script may not define those it has."""
 
+TAKES_ID: Final = frozenset(
+    {"send", "ask", "position", "distance", "offset", "alive", "look", "links", "links_in", "link"}
+    | {"degree", "link_to", "unlink"}
+)
+"""API functions whose first argument is an agent's id."""
+
+MOVES: Final = frozenset({"move_to", "move_by"})
+
+PLACE_FIELDS: Final = frozenset({"x", "y", "z", "pos", "position", "loc", "location", "coords"})
+"""Fields in which other frameworks keep where an agent is."""
+
 VALUES: Final = frozenset({"param", "env", "on", "query", "space", "layer"})
 """API names that are no functions."""
 
@@ -130,6 +141,11 @@ LIBRARIES: Final[dict[str, frozenset[str]]] = {
 
 LIBRARY: Final = BASE | frozenset(LIBRARIES)
 GLOBALS: Final = API | LIBRARY
+
+MUTATORS: Final = frozenset(
+    {"table.insert", "table.remove", "table.sort", "rawset", "setmetatable", "shuffle"}
+)
+"""Functions that change their first argument."""
 
 HOOKS: Final = frozenset({"init", "step"})
 """Functions that the runtime calls by name."""

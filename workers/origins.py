@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from workers.agent_file import AgentFile, api_name, literal
 from workers.scope import Variable
-from workers.syntax import Node, arguments
-
-_INDEX: Final = ("dot_index_expression", "bracket_index_expression")
+from workers.syntax import INDEX, Node, arguments
 
 
 def origin(file: AgentFile, node: Node) -> str | None:
     """The global that ``node`` is, lies in, or is the answer of: ``env`` for ``env.list[1]``, for
     ``env.best()``, and for a local that holds one of these. None where that is not certain."""
     while True:
-        if node.type in _INDEX:
+        if node.type in INDEX:
             node = node.children[0]
         elif node.type == "parenthesized_expression":
             node = node.children[1]
@@ -52,7 +48,7 @@ def _value_of(file: AgentFile, variable: Variable) -> Node | None:
 def layer_of(file: AgentFile, node: Node) -> str | None:
     """The name of the layer that ``node`` is: of ``layer.grass``, or of a local that holds it."""
     for _ in range(8):
-        if node.type in _INDEX:
+        if node.type in INDEX:
             base = node.children[0]
             if base.type != "identifier" or base.var is not None or file.text(base) != "layer":
                 return None

@@ -31,7 +31,6 @@ class TypeCode(TypedDict):
     chunk: str
     chunkname: str
     handlers: list[str]
-    has_init: bool
     has_step: bool
     state: list[FieldCode]
     count: FieldCode
@@ -52,14 +51,11 @@ class ExpressionEntry(TypedDict):
 
 
 class EnvironmentCode(TypedDict):
-    """environment.lua. ``handlers`` are kinds, ``queries`` names, both sorted."""
+    """environment.lua. ``queries`` are names, sorted."""
 
     chunk: str
     chunkname: str
-    handlers: list[str]
     queries: list[str]
-    has_init: bool
-    has_step: bool
     fuel: int
 
 
@@ -109,7 +105,6 @@ class Program(TypedDict):
     kinds: list[str]
     shapes: list[ShapeCode]
     types: list[TypeCode]
-    uses_message: bool
     records: list[str]
     expressions: list[ExpressionEntry]
     environment: EnvironmentCode | None

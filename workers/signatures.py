@@ -55,7 +55,7 @@ _FIXED: Final = {
     "link_to": Signature(1, 2, "link_to(id, weight)"),
     "unlink": Signature(1, 1, "unlink(id)"),
 }
-_OF_ONESELF: Final = ("position", "links", "links_in", "degree")
+OF_ONESELF: Final = ("position", "links", "links_in", "degree")
 """Without an argument they speak of the caller."""
 
 
@@ -64,7 +64,7 @@ def signature(name: str, features: Features, role: Role) -> Signature | None:
     dimensions = features.dimensions
     place = "x, y, z" if dimensions == 3 else "x, y"
     alone = role is ENVIRONMENT
-    if name in _OF_ONESELF:
+    if name in OF_ONESELF:
         form = f"{name}(id)" if alone else f"{name}() or {name}(id)"
         return Signature(1 if alone else 0, 1, form)
     if name == "link":

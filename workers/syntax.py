@@ -20,6 +20,9 @@ import tree_sitter_lua
 MAX_DEPTH: Final = 180
 """Deepest nesting accepted: LuaJIT's own limit is 200, and passes here recurse."""
 
+INDEX: Final = ("dot_index_expression", "bracket_index_expression")
+OPERANDS: Final = ("binary_expression", "unary_expression")
+
 _PARSER: Final = tree_sitter.Parser(tree_sitter.Language(tree_sitter_lua.language()))
 
 

@@ -110,7 +110,7 @@ function M.new(world)
     end
     return codec.copy(body)
   end
-  inner.copy = codec.copy
+  inner.copy, inner.shown = codec.copy, shown
   inner.kind_index, inner.whole_delay, inner.recipient, inner.copied = kind_index, whole_delay, recipient, copied
 
   function inner.environment_lacks(kind)

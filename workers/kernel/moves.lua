@@ -81,7 +81,7 @@ function M.new(world)
 
     local function other_end(name, other)
       if type(other) ~= "number" or not (other >= 1 and other <= R.last_id) or other % 1 ~= 0 then
-        deny(name .. ": no agent has the id " .. world.tostring(other) .. "; ids are whole numbers from 1 to " .. R.last_id .. " so far")
+        deny(name .. ": no agent has the id " .. world.inner.shown(other) .. "; ids are whole numbers from 1 to " .. R.last_id .. " so far")
       end
       if R.where[other] == 0 then deny(name .. ": agent " .. other .. " is gone; alive(id) tells before") end
       if other == crumb[0] then deny(name .. ": an agent has no link to itself") end
@@ -90,7 +90,7 @@ function M.new(world)
     function api.link_to(other, weight)
       other_end("link_to", other)
       if weight == nil then weight = 1 end
-      if type(weight) ~= "number" or weight ~= weight then deny("link_to(id, weight): weight is a number, not " .. world.tostring(weight)) end
+      if type(weight) ~= "number" or weight ~= weight then deny("link_to(id, weight): weight is a number, not " .. world.inner.shown(weight)) end
       if at_once then N.add(crumb[0], other, weight) else changes.add_link(crumb[0], other, 1, weight) end
     end
 

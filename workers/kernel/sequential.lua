@@ -296,6 +296,7 @@ function M.new(world, regime)
       end
       world.replica.step_layers()
       flush()
+      D.population.check_guards(world)
     end
     R.compact()
     return born, killed
