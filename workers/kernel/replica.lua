@@ -4,7 +4,7 @@
 local D = ...
 local codec, in_toml = D.codec, D.faults.in_toml
 local type, error, pairs, ipairs, pcall = type, error, pairs, ipairs, pcall
-local sort, ceil, find, format = table.sort, math.ceil, string.find, string.format
+local sort, find, format = table.sort, string.find, string.format
 
 local M = {}
 
@@ -61,7 +61,11 @@ function M.new(world)
     if grid and made.neighbors == 6 and made.torus and made.height % 2 == 1 then
       in_toml(line, format("a hex torus needs an even height, so that rows meet; this one has %d", made.height))
     end
-    local layer_cells = ceil(made.width) * ceil(made.height)
+    if #program.layers > 0 and (made.width % 1 > 0 or made.height % 1 > 0) then
+      in_toml(line, format("layers have a cell for each unit square, so width and height are to be whole numbers, not %s x %s",
+        world.tostring(made.width), world.tostring(made.height)))
+    end
+    local layer_cells = made.width * made.height
     if #program.layers > 0 and layer_cells > MOST_CELLS then
       in_toml(line, format("layers over %.0f x %.0f would have %.0f cells each; at most 10000000 are made", made.width, made.height, layer_cells), "memory")
     end
@@ -80,7 +84,7 @@ function M.new(world)
     W.space.roster(R.type_of)
   end
   if #program.layers > 0 then
-    W.layers = D.layers.new(world, program.layers, ceil(W.spec.width), ceil(W.spec.height), W.spec.torus,
+    W.layers = D.layers.new(world, program.layers, W.spec.width, W.spec.height, W.spec.torus,
       W.spec.neighbors or 8, program.space.kind ~= "grid")
   end
   W.fuel = program.environment and program.environment.fuel or LAYER_FUEL
