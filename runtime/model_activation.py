@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from runtime.model_words import REGIMES as OTHER_NAMES
+from runtime.model_words import OTHER_REGIMES
 from runtime.protocol import ParameterSpec
 from runtime.toml_findings import Keys, TomlFindings, nearest, shown, sort_of
 
@@ -57,7 +57,7 @@ def _refuse(toml: TomlFindings, value: object) -> None:
     elif value == "by_type":
         toml.report(path, "activation", "by_type needs the order of the types", _BY_TYPE)
     else:
-        near = OTHER_NAMES.get(value.lower(), nearest(value, REGIMES))
+        near = OTHER_REGIMES.get(value.lower(), nearest(value, REGIMES))
         hint = f'did you mean "{near}"? ({known})' if near else known
         toml.report(path, "activation", f"there is no activation {shown(value)}", hint)
 

@@ -29,7 +29,7 @@ NEIGHBORHOODS: Final = {
 }  # fmt: skip
 """Another name of a neighbourhood -> what to write."""
 
-REGIMES: Final = {
+OTHER_REGIMES: Final = {
     "sequential": "ordered", "simultaneous": "synchronous", "parallel": "synchronous",
     "asynchronous": "random", "shuffled": "random", "random_sequential": "random",
     "staged": "by_type",

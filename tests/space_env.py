@@ -148,6 +148,10 @@ def _lua(value: object) -> str:
     return f"{value!r}"
 
 
+def type_of(id: int) -> str:
+    return "odd" if id % 2 else "even"
+
+
 class World:
     """A space with room for agents 1..last, none of them on it yet."""
 

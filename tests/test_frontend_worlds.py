@@ -122,6 +122,7 @@ def test_an_agent_that_counts_its_own_place_stands_still(toml: str, cure: str) -
         (MEADOW, "local born = {age = 1} spawn('sheep', born) log(self.age)"),
         (MEADOW, "spawn('sheep', {age = 1}) log(self.age, self.parent, self.id, self.type)"),
         (MEADOW, "self.x, self.y = position() log(self.x)"),
+        (MEADOW, "local function top(self) return self.n end log(top({n = 1}))"),
     ],
 )  # fmt: skip
 def test_what_means_what_it_says_passes(toml: str, body: str) -> None:
@@ -243,6 +244,7 @@ def test_agents_that_look_around_and_stand_nowhere_are_a_warning(
         ("{[self.id] = 1}", "msg.colour", "", ""),
         ("{amount = 1}) send(2, 'pay', {colour = 1}", "msg.colour", "", ""),
         ("{amount = 1}) send(2, self.type", "msg.colour", "", ""),
+        ("{amount = 1}) pcall(send, 2, 'pay', {colour = 1}", "msg.colour", "", ""),
     ],
 )
 def test_a_field_that_no_message_carries_is_a_warning(

@@ -10,6 +10,7 @@ import pytest
 from shares import Shares, in_large_stack, model
 from test_semantics_same import crowd
 from worlds import ON_EACH_VM, WORKERS, clean, everywhere, outcome, same_for
+from written import written
 
 from runtime import protocol as p
 from workers.host import Host
@@ -241,3 +242,12 @@ def test_4_20_a_check_beside_a_hosted_simulation_does_not_disturb_it() -> None:
         return busy.run(4).digest() == quiet.digest()
 
     assert same_for(WORKERS[:1], run)
+
+
+def test_a_failure_in_a_query_that_a_metric_calls_stands_where_the_query_is() -> None:
+    toml = '[environment]\n[agents.a]\ncount = 4\n[metrics]\nm = "env.long()"\n'
+    environment = "function query.long(env)\n  return #string.rep('x', 1e9)\nend\n"
+    fault = everywhere(written(toml, a="", environment=environment), [4], 1).fault
+    assert fault is not None
+    assert (fault.kind, fault.handler, fault.tick) == ("metric", "m", 0)
+    assert (fault.file, fault.line) == ("environment.lua", 2)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from space_env import TYPES, VMS, World
+from space_env import TYPES, VMS, World, type_of
 
 Place = tuple[float, ...]
 
@@ -45,7 +45,7 @@ class Shape:
         counts = [int(world[name]) for name in ("columns", "rows", "layers")]
         found = []
         for id, place in placed.items():
-            if self.square(at, place) > r * r or kind not in ("", _kind(id)):
+            if self.square(at, place) > r * r or kind not in ("", type_of(id)):
                 continue
             offsets = [
                 self.offset(v, w, r, size, n)
@@ -67,10 +67,6 @@ class Shape:
         if last - first + 1 >= n:
             first = here - (n - 1) // 2
         return (there - first) % n
-
-
-def _kind(id: int) -> str:
-    return "odd" if id % 2 else "even"
 
 
 def coordinates(size: float) -> st.SearchStrategy[float]:

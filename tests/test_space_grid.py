@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from space_env import TYPES, VMS, World
+from space_env import TYPES, VMS, World, type_of
 
 Place = tuple[int, int]
 
@@ -64,7 +64,7 @@ class Shape:
         found = [
             (*self.order(at, place, r), id)
             for id, place in placed.items()
-            if self.distance(at, place) <= r and kind in ("", _kind(id))
+            if self.distance(at, place) <= r and kind in ("", type_of(id))
         ]
         return [id for _, _, id in sorted(found)]
 
@@ -73,10 +73,6 @@ def _shortest(d: int, size: int) -> int:
     """In -(size - 1) // 2 .. size // 2."""
     d %= size
     return d if d <= size // 2 else d - size
-
-
-def _kind(id: int) -> str:
-    return "odd" if id % 2 else "even"
 
 
 @st.composite
@@ -172,7 +168,7 @@ def test_cells_know_who_is_in_them_and_which_are_empty(
     for y in range(shape.height):
         for x in range(shape.width):
             for kind in TYPES:
-                here = [id for id, p in placed.items() if p == (x, y) and kind in ("", _kind(id))]
+                here = [id for id, p in placed.items() if p == (x, y) and kind in ("", type_of(id))]
                 assert world.call(0, "at", x, y, kind) == (min(here, default=None),)
                 assert world.call(0, "count_at", x, y, kind) == (len(here),)
             near = shape.neighbors_of(placed, (x, y), r, "")

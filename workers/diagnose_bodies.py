@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from workers.agent_file import AgentFile, Sent, handler_kind
+from workers.diagnose_mail import passes_api_on
 from workers.names import listing, nearest
 from workers.scope import Variable
 from workers.syntax import Node, arguments, keyed_fields
@@ -20,7 +21,7 @@ def diagnose_bodies(scripts: list[AgentFile]) -> None:
     if not all(file.whole for file in scripts):
         return
     sent = [one for file in scripts for one in file.sent]
-    if any(one.kind is None for one in sent):
+    if any(one.kind is None for one in sent) or any(passes_api_on(file) for file in scripts):
         return
     carried: dict[str, set[str] | None] = {kind: set(keys) for kind, keys in _ENGINE.items()}
     for file in scripts:

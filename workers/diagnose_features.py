@@ -15,7 +15,7 @@ from workers.names import MUTATORS, TAKES_ID, listing, nearest
 from workers.origins import fields_set, layer_of, origin
 from workers.scope import Use
 from workers.signatures import Signature, signature
-from workers.syntax import OPERANDS, Node, arguments
+from workers.syntax import OPERANDS, Node, arguments, is_called
 
 _MAIL: Final = frozenset({"send", "ask"})
 """Their recipients are looked at by ``diagnose_mail``."""
@@ -57,10 +57,9 @@ def diagnose_features(file: AgentFile, model: ModelSpec, script: AgentFile | Non
 
 def _space(file: AgentFile, index: Node) -> None:
     problem = space_member(file.tree, index, file.features)
-    parent = index.parent
     if problem is not None:
         file.error(problem.node, "unknown", problem.message, problem.hint)
-    elif parent is not None and parent.type == "function_call" and parent.children[0] is index:
+    elif is_called(index):
         shown = file.text(index).replace(":", ".")
         file.error(index, "call", f"{shown} is a number, not a function", f"write {shown}")
 
@@ -133,7 +132,7 @@ def _environment(
     if index.type == "method_index_expression":
         file.error(index, "query", "a query is called with a dot", f"write env.{name}(…)")
         return
-    called = parent is not None and parent.type == "function_call" and parent.children[0] is index
+    called = is_called(index)
     if called and name not in queries and whole:
         message, hint = no_query(name, queries)
         if name in (fields or ()):

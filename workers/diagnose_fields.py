@@ -6,11 +6,11 @@ import re
 from typing import Final
 
 from runtime.protocol import ModelSpec
-from workers.agent_file import AgentFile, literal
+from workers.agent_file import AgentFile, is_handler, literal
 from workers.findings import Findings
-from workers.names import PLACE_FIELDS, VALUES, nearest
-from workers.scope import Variable
-from workers.syntax import arguments
+from workers.names import HOOKS, PLACE_FIELDS, VALUES, nearest
+from workers.scope import Function, Variable
+from workers.syntax import arguments, is_called
 
 _READ: Final = re.compile(r"\bself\.([A-Za-z_]\w*)")
 _TEXT: Final = re.compile(r"'[^']*'|\"[^\"]*\"")
@@ -63,6 +63,7 @@ def diagnose_fields(file: AgentFile, scripts: list[AgentFile], model: ModelSpec)
     known = fields_given(file, scripts)
     if known is None:
         return
+    made = _keys_written(file)
     reported: set[str] = set()
     for node in file.tree.nodes:
         if node.type != "dot_index_expression":
@@ -72,14 +73,24 @@ def diagnose_fields(file: AgentFile, scripts: list[AgentFile], model: ModelSpec)
         if not isinstance(variable, Variable) or variable.name != "self":
             continue
         name = file.text(node.children[-1])
-        called = node.parent is not None and node.parent.children[0] is node
-        if called and node.parent is not None and node.parent.type == "function_call":
+        if is_called(node) or variable.role != "parameter" or name in known | reported:
             continue
-        if variable.role != "parameter" or name in known | reported:
+        if name in made and not _is_called_with_agent(variable.function):
             continue
         reported.add(name)
         message = f"nothing gives a {file.spec.name} a field '{name}': it is always nil"
         file.warning(node, "unset", message, _cure(file, name, known, model))
+
+
+def _keys_written(file: AgentFile) -> set[str]:
+    """The keys of all table constructors."""
+    names = [node.get("name") for node in file.tree.nodes if node.type == "field"]
+    return {file.text(name) for name in names if name is not None}
+
+
+def _is_called_with_agent(function: Function) -> bool:
+    """Whether the runtime calls the function: what others call ``self`` may be any table."""
+    return function.name in HOOKS or is_handler(function)
 
 
 def _cure(file: AgentFile, name: str, known: set[str], model: ModelSpec) -> str:

@@ -8,7 +8,7 @@ from workers.agent_file import AgentFile, literal
 from workers.expression_world import no_layer
 from workers.names import LAYER_METHODS, LAYER_READS, LAYER_WRITES, listing, nearest
 from workers.origins import layer_of
-from workers.syntax import OPERANDS, Node, arguments, is_multi
+from workers.syntax import OPERANDS, Node, arguments, is_called, is_multi
 
 _FORMS: Final = {
     "add": "x, y, v", "set": "x, y, v", "count": "v", "sum": "", "mean": "", "min": "", "max": "",
@@ -31,7 +31,7 @@ def diagnose_layers(file: AgentFile) -> None:
             continue
         if index.children[0] is node and "index" in index.type:
             _member(file, index)
-        elif index.type == "function_call" and index.children[0] is node:
+        elif is_called(node):
             hint = f"write layer.{file.features.layers[0]}(x, y)"
             file.error(node, "layer", "layer is the table of all layers", hint)
     for use in file.scopes.calls:

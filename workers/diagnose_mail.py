@@ -9,7 +9,7 @@ from runtime.protocol import ENVIRONMENT, ModelSpec
 from workers.agent_file import AgentFile, Sent, literal
 from workers.features import Features
 from workers.names import listing, nearest
-from workers.syntax import Node
+from workers.syntax import Node, is_called
 
 _SENDERS: Final = ("send", "broadcast", "after", "ask")
 _BLOCKED: Final = "blocked"
@@ -163,7 +163,7 @@ def _nobody_sends(files: list[AgentFile]) -> None:
         return
     if any(sent.kind is None for file in files for sent in file.sent):
         return
-    if any(_passes_api_on(file) for file in files):
+    if any(passes_api_on(file) for file in files):
         return
     sent_kinds = {sent.kind for file in files for sent in file.sent if sent.kind is not None}
     for file in files:
@@ -198,12 +198,11 @@ def _cure_of_unsent(file: AgentFile, kind: str, like: str | None) -> str:
     return f"did you mean '{like}'?" if like else "send it, or remove the handler"
 
 
-def _passes_api_on(file: AgentFile) -> bool:
+def passes_api_on(file: AgentFile) -> bool:
     """Whether send and its like are used otherwise than in a plain call."""
     return any(
         use.node.var is None
         and file.text(use.node) in _SENDERS
-        and (use.node.parent is None or use.node.parent.type != "function_call"
-             or use.node.parent.children[0] is not use.node)
+        and not is_called(use.node)
         for use in file.scopes.reads
     )  # fmt: skip

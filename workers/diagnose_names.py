@@ -23,7 +23,7 @@ from workers.names import (
     nearest,
 )
 from workers.scope import Use, Variable
-from workers.syntax import OPERANDS, Node, arguments
+from workers.syntax import OPERANDS, Node, arguments, is_called
 
 _RESERVED: Final = re.compile(r"__[A-Z]")
 _USAGE: Final = {
@@ -134,12 +134,9 @@ def _second_argument(file: AgentFile, use: Use, default: str) -> str:
 
 
 def _alike(file: AgentFile, name: str, use: Use, defined: set[str]) -> tuple[str, str]:
-    parent = use.node.parent
     locals_ = {variable.name for variable in file.scopes.variables}
     like = nearest(name, file.globals | defined | locals_)
-    called = (
-        parent is not None and parent.type == "function_call" and parent.children[0] is use.node
-    )
+    called = is_called(use.node)
     message = f"{'unknown function' if called else 'undeclared global'} '{name}'"
     if like is not None:
         form = " (a local of another function or block)" if like == name else ""

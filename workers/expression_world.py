@@ -9,7 +9,7 @@ from workers.expression_rules import Rules
 from workers.features import Features
 from workers.missing import lack_of
 from workers.names import LAYER_METHODS, LAYER_READS, listing, nearest
-from workers.syntax import Node, Tree, arguments
+from workers.syntax import Node, Tree, arguments, is_called
 
 
 class Problem(NamedTuple):
@@ -80,8 +80,7 @@ def _environment(
         return Problem(index, "a query is called with a dot", f"write env.{name}(...)")
     queries_known = queries is not None
     queries = queries or frozenset()
-    called = index.parent is not None and index.parent.children[0] is index
-    called = called and index.parent is not None and index.parent.type == "function_call"
+    called = is_called(index)
     if called and queries_known and name not in queries:
         return Problem(index, *no_query(name, queries))
     if not called and name in queries:
@@ -132,7 +131,7 @@ def _layer(tree: Tree, index: Node, features: Features) -> Problem | None:
     own = outer is not None and outer.children[0] is index
     if index.type == "method_index_expression":
         return Problem(index, f"{name} is no method", f"write layer.{name}(x, y)")
-    if own and outer is not None and outer.type == "function_call":
+    if outer is not None and is_called(index):
         if len(arguments(outer)) != 2:
             message = f"layer.{name} is read at a place of two coordinates"
             return Problem(outer, message, f"write layer.{name}(x, y)")

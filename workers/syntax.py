@@ -197,6 +197,12 @@ def lower_string(token: str) -> str | None:
 # --- the shapes of calls and names that several passes ask for ------------------------------------
 
 
+def is_called(node: Node) -> bool:
+    """Whether the node is what a call calls: ``f`` of ``f(x)``."""
+    parent = node.parent
+    return parent is not None and parent.type == "function_call" and parent.children[0] is node
+
+
 def arguments(call: Node) -> list[Node]:
     """The argument expressions of a ``function_call``."""
     holder = call.get("arguments")
