@@ -129,6 +129,43 @@ def in_step(body: str, vm: str = "luajit21") -> list[Diagnostic]:
     return [one for one in found if one.code not in ("unsent", "unset")]
 
 
+WORLD = """\
+name = "m"
+[parameters]
+n = 10
+[agents.sheep]
+count = "n"
+publish = ["energy", "heading"]
+state = { energy = 5, heading = 0 }
+[agents.wolf]
+count = 2
+place = { x = "i * 2", y = "random(n)" }
+[environment]
+space = { kind = "grid", width = "n * 2", height = 30, neighbors = 4, torus = false, single = true }
+network = { kind = "watts_strogatz", k = 4, p = 0.1, of = "wolf" }
+[environment.layers]
+grass = { init = "x // 2 + random()", step = "v + around ^ 2 + heat", diffuse = "1 / n" }
+heat = { decay = 0.1 }
+"""
+ENVIRONMENT = """\
+function init(env) env.price = 1 env.list = {} end
+function on.eat(env, msg, from) env.price = env.price + msg.n end
+function query.cost(env, n) return env.price * n end
+"""
+WOLF = "function on.howl(self) end\nfunction step(self) send(1, 'howl') end\n"
+EAT = "send('environment', 'eat', {n = 1})"
+SEQUENTIAL = WORLD.replace('name = "m"', 'name = "m"\nactivation = "random"')
+
+
+def in_world(
+    body: str, toml: str = WORLD, environment: str = ENVIRONMENT, vm: str = "luajit21"
+) -> list[Diagnostic]:
+    """Findings of a body of a sheep's step in ``WORLD``; it stands on line 2 of its script."""
+    sheep = f"function step(self)\n{body}\nend\nfunction init(self) {EAT} end\n"
+    found = check(toml, vm, sheep=sheep, wolf=WOLF, environment=environment)
+    return [one for one in found if one.code != "place"]
+
+
 class Script:
     """A rewritten script, loaded."""
 

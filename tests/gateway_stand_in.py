@@ -108,7 +108,8 @@ class StandIn:
         info = self._known(command.sim)
         if info.phase == "running":
             raise UsageError(f"{command.sim} is running already")
-        self._put(replace(info, phase="running", target=info.tick + (command.ticks if command.ticks is not None else 100), stopped=""))
+        ticks = 100 if command.ticks is None else command.ticks
+        self._put(replace(info, phase="running", target=info.tick + ticks, stopped=""))
         return SimulationReply(simulation=self._forward(command.sim))
 
     def Status(self, command: Status) -> AnyReply:

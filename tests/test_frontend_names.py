@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 import pytest
-from frontend_env import read
+from frontend_env import in_step, read
 from kernel_env import KERNEL, VMS
 from sandbox_env import Sandbox
 from shares import Shares, in_large_stack
@@ -101,3 +101,10 @@ def test_what_is_called_foreign_is_not_given() -> None:
 )
 def test_the_nearest_name_is_found_where_one_is_near(name: str, found: str | None) -> None:
     assert nearest(name, GLOBALS - {name}) == found
+
+
+@pytest.mark.parametrize("use", ["self.goto = 1", "local t = {goto = 1}", "self:goto()"])
+def test_goto_is_no_name_on_luajit_either(use: str) -> None:
+    assert [one.message for one in in_step(use) if one.code == "reserved"] == [
+        "goto is a word of Lua and cannot be a name"
+    ]

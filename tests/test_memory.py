@@ -1,4 +1,4 @@
-"""What a worker keeps while it runs: long runs may not leave garbage behind that nobody takes away."""
+"""What a worker keeps while it runs: long runs leave no garbage behind that nobody takes away."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ def test_a_long_run_of_moves_leaves_no_garbage_behind(workers: int) -> None:
         return early, late
 
     early, late = in_large_stack(run)
-    # The least that a tick's lists take is 20 000 x 3 numbers; without end they would be 40 MB by now.
+    # The least that a tick's lists take is 20 000 x 3 numbers; never collected they would be 40 MB.
     assert late < 2 * early + (70 << 20) / 2

@@ -164,6 +164,13 @@ def _reserved(file: AgentFile) -> None:
         if file.text(variable.node) == "_ENV":
             why, cure = FOREIGN_GLOBALS["_ENV"]
             file.error(variable.node, "reserved", why, cure)
+    for node in file.tree.nodes:
+        # LuaJIT takes it for a name where no statement can stand; Lua 5.2 does not.
+        if node.type == "identifier" and file.tree.slice(node) == "goto":
+            file.error(
+                node, "reserved", "goto is a word of Lua and cannot be a name",
+                'rename it, or write ["goto"]',
+            )  # fmt: skip
 
 
 def _members(file: AgentFile, model: ModelSpec) -> None:

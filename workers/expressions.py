@@ -161,10 +161,10 @@ class _Compiler:
             return
         said = self.tree.slice(body)
         bare = body.type == "number" or (body.type == "identifier" and said in self.metrics)
-        if bare or (body.type == "function_call" and self.outer_is_aggregate(body)):
+        if bare or (body.type == "function_call" and self._is_aggregate(body)):
             self.node(body, f"{said} is a number, which counts as true", f"compare it: {said} > 0")
 
-    def outer_is_aggregate(self, node: Node) -> bool:
+    def _is_aggregate(self, node: Node) -> bool:
         """Whether the whole expression is one aggregate."""
         callee = node.children[0]
         return callee.type == "identifier" and self.tree.slice(callee) in AGGREGATES
