@@ -114,6 +114,8 @@ def test_an_agent_that_counts_its_own_place_stands_still(toml: str, cure: str) -
         (MEADOW, "for _ in ipairs(links()) do self.food = self.food + 1 end"),
         (MEADOW, "for x = 1, space.width do self.food = layer.grass(x - 1, 0) end"),
         (MEADOW.replace("random", "grid"), "layer.grass:add(1, 1, -layer.grass(1, 1))"),
+        (MEADOW.replace("count = 9", 'count = 1\nname = "ann"'),
+         "layer.grass:add(1, 1, -layer.grass(1, 1))"),
         (MEADOW, "local id = nearest('wolf', 3) if id then self.food = position(id) end"),
         (MEADOW, "if nearest('wolf', 3) or link(1) or at(1, 1) then self.food = 1 end"),
         (MEADOW, "move_to(random(0, space.width - 1), random(0, 8))"),

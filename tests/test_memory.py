@@ -35,4 +35,4 @@ def test_a_long_run_of_moves_leaves_no_garbage_behind(workers: int) -> None:
 
     early, late = in_large_stack(run)
     # The least that a tick's lists take is 20 000 x 3 numbers; never collected they would be 40 MB.
-    assert late < 2 * early + (70 << 20) / 2
+    assert late < 2 * early + (35 << 20)

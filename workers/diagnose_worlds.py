@@ -112,7 +112,8 @@ def _taken_twice(file: AgentFile) -> None:
     """Where all act at once, two agents of one cell see the same food, and each eats all of it."""
     if "synchronous" not in file.features.regimes or file.features.single:
         return
-    if file.spec.place in _ONE_A_CELL and not _called(file) & MOVES:
+    apart = file.spec.place in _ONE_A_CELL and not _called(file) & MOVES
+    if apart or file.spec.alias:
         return
     if any(_counts_here(file, use.node) for use in file.scopes.calls):
         return
@@ -159,10 +160,10 @@ def _cells(file: AgentFile) -> None:
     for node in file.tree.nodes:
         if node.type == "for_numeric_clause":
             start, end = node.get("start"), node.get("end")
-            if start is None or end is None or file.text(start) not in ("0", "1"):
+            if start is None or end is None or _LENGTH.fullmatch(file.text(end)) is None:
                 continue
-            name = node.children[0]
-            if file.text(start) == "0" or not _lowered(file, name):
+            first, name = file.text(start), node.children[0]
+            if first == "0" or (first == "1" and not _is_lowered(file, name)):
                 _beyond(file, node, end, f"for {file.text(name)} = 0, {file.text(end)} - 1 do")
         elif node.type == "function_call" and api_name(file.tree, node) == "random":
             given = arguments(node)
@@ -170,7 +171,7 @@ def _cells(file: AgentFile) -> None:
                 _beyond(file, node, given[1], f"random(0, {file.text(given[1])} - 1)")
 
 
-def _lowered(file: AgentFile, name: Node) -> bool:
+def _is_lowered(file: AgentFile, name: Node) -> bool:
     """Whether a loop's variable is used as ``x - 1``, so that it may well begin at 1."""
     return any(
         node.type == "binary_expression"
