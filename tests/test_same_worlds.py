@@ -17,7 +17,7 @@ SPACES = {
     "bounded": 'kind = "grid", width = 9, height = 7, torus = false, neighbors = 4',
     "hex": 'kind = "grid", width = 8, height = 8, neighbors = "hex"',
     "single": 'kind = "grid", width = 9, height = 9, single = true',
-    "continuous": 'kind = "continuous", width = 9.5, height = 7',
+    "continuous": 'kind = "continuous", width = 9, height = 7',
     "room": 'kind = "continuous", width = 9, height = 7, torus = false, cell = 2',
     "solid": 'kind = "continuous", width = 5, height = 6, depth = 4',
 }
