@@ -84,14 +84,15 @@ function K.arrive(source, from_newborns, bytes)
   world.mail.arrive(source, from_newborns and 2 or 1, bytes)
 end
 
-local live = 0                      -- kB that were left after the last whole collection
+local live = 0                      -- kB in use after creation, or after the last whole collection
 local SLACK = 65536
 
 -- The collector lets garbage grow to the size of what lives; before the limit there is not room for that. And the
 -- JIT's code looks after garbage only where it makes a table: long lists that grow in every tick leave it behind.
 local function collect_when_full()
   local limit, now = world.memory_limit, collectgarbage("count")
-  if now > 2.5 * live + SLACK or (limit > 0 and now * 1024 > limit * 0.7) then
+  if live == 0 then live = now end  -- after creation nearly all of it lives
+  if now > 4 * live + SLACK or (limit > 0 and now * 1024 > limit * 0.7) then
     collectgarbage("collect")
     live = collectgarbage("count")
   end
