@@ -121,6 +121,7 @@ def test_a_clean_model_gives_its_program(vm: str) -> None:
             },
         ],
         "environment": None,
+        "environment_fuel": 1_000_000,
         "space": None,
         "layers": [],
         "network": None,

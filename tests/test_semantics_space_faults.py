@@ -268,12 +268,13 @@ def test_4_13_a_layers_expression_that_fails_names_the_layer_and_the_cell(layers
     assert (fault.message, fault.tick, fault.file, fault.line) == (message, tick, "model.toml", 3)
 
 
-def test_4_14_layers_have_the_environments_fuel_and_not_what_agents_left_of_theirs() -> None:
+@pytest.mark.parametrize("script", ["", "function step(env) end"])
+def test_4_14_layers_have_the_environments_fuel_and_not_what_agents_left(script: str) -> None:
     world = 'space = { kind = "grid", width = 200, height = 200 }\n'
     world += 'layers = { heat = { init = "x", step = "v + around", diffuse = 0.5, decay = 0.1 } }\n'
     source = "function step(self) for n = 1, 900 do end end"
     clean(everywhere(model(world, source, 3, "", more="fuel = 1000\n"), [3], 2))
-    spec = model("fuel = 5000\n" + world, source, 3, "", environment="function step(env) end")
+    spec = model("fuel = 5000\n" + world, source, 3, "", environment=script)
     fault = everywhere(spec, [3], 2, places=((1, "luajit21"), (3, "lua52"))).fault
     assert fault is not None
     assert (fault.kind, fault.handler, fault.tick) == ("fuel", "layers.heat.diffuse", 1)

@@ -77,7 +77,7 @@ def compile_model(
     roles += [(model.stop, "stop")] if model.stop is not None else []
     expressions = [compiler.entry(spec, role) for spec, role in roles]
     space, layers, network = compiler.world()
-    environment = _environment(script, world.fuel) if script is not None and world else None
+    environment = _environment(script) if script is not None else None
     shapes = Shapes()
     found = toml.sorted() + compiler.found
     found += [one for file in scripts for one in file.findings.sorted()]
@@ -97,6 +97,7 @@ def compile_model(
         "records": records,
         "expressions": expressions,
         "environment": environment,
+        "environment_fuel": world.fuel if world is not None else model.fuel,
         "space": space,
         "layers": layers,
         "network": network,
@@ -188,12 +189,11 @@ def _type(agent: TypeSpec, file: AgentFile, compiler: _Expressions) -> TypeCode:
     }
 
 
-def _environment(script: AgentFile, fuel: int) -> EnvironmentCode:
+def _environment(script: AgentFile) -> EnvironmentCode:
     return {
         "chunk": "",
         "chunkname": f"@{script.spec.file}",
         "queries": sorted(script.queries, key=str.encode),
-        "fuel": fuel,
     }
 
 

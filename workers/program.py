@@ -56,7 +56,6 @@ class EnvironmentCode(TypedDict):
     chunk: str
     chunkname: str
     queries: list[str]
-    fuel: int
 
 
 class SpaceCode(TypedDict):
@@ -100,7 +99,8 @@ class NetworkCode(TypedDict):
 
 
 class Program(TypedDict):
-    """What the kernel runs. ``environment`` is None where there is no environment.lua."""
+    """What the kernel runs. ``environment`` is None where there is no environment.lua;
+    ``environment_fuel`` is its fuel and that of the layers."""
 
     kinds: list[str]
     shapes: list[ShapeCode]
@@ -108,6 +108,7 @@ class Program(TypedDict):
     records: list[str]
     expressions: list[ExpressionEntry]
     environment: EnvironmentCode | None
+    environment_fuel: int
     space: SpaceCode | None
     layers: list[LayerCode]
     network: NetworkCode | None

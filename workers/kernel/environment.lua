@@ -169,7 +169,7 @@ function M.new(world)
     local agent, left = crumb[0], Q.n
     local id, count = rng.save()
     local was, was_context = world.env_active, E.context
-    crumb[0], Q.n = 0, program.fuel
+    crumb[0], Q.n = 0, world.program.environment_fuel
     world.env_active, E.context = true, context
     local deferring = world.deferring
     world.deferring = false
@@ -339,7 +339,7 @@ function M.new(world)
     local env = D.sandbox.environment(shared, true)
     local chunk, why = load(program.chunk, program.chunkname, "t", env)
     if not chunk then error(why, 0) end
-    Q.n = program.fuel
+    Q.n = world.program.environment_fuel
     chunk(world.rt)
     for kind, f in pairs(D.sandbox.handlers(env)) do handlers[kind] = f end
     local functions = {}

@@ -52,8 +52,8 @@ function M.new(world, env, rt)
   local self_ = {}
   local roster, mail, Q = world.roster, world.mail, rt.Q
   local fuel = world.fuel
-  -- what the environment answers may take as long as the environment's own work
-  local final_fuel = world.program.environment and world.program.environment.fuel or fuel
+  -- what the environment and its layers answer may take as long as their own work
+  local final_fuel = world.program.environment_fuel
   local aggregates, index_of = {}, {}
   local groups = {}                   -- metrics, invariants and stop of the model, then until
 

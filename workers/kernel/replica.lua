@@ -12,7 +12,6 @@ local M = {}
 local PLACEMENT, CONFLICTS, LAYERS, NETWORK = -3, -2, -4, -5
 
 local MOST_CELLS = 10000000
-local LAYER_FUEL = 100000000        -- for the layers of a model without a script to say how much
 
 -- world: see main.lua. Sizes come from expressions over parameters.
 function M.new(world)
@@ -87,7 +86,7 @@ function M.new(world)
     W.layers = D.layers.new(world, program.layers, W.spec.width, W.spec.height, W.spec.torus,
       W.spec.neighbors or 8, program.space.kind ~= "grid")
   end
-  W.fuel = program.environment and program.environment.fuel or LAYER_FUEL
+  W.fuel = program.environment_fuel
 
   -- What the layers do is the environment's work: its fuel, and a stream of their own.
   local function begin_layers()
