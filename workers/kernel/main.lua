@@ -46,7 +46,7 @@ function K.load(bytes)
   phase = 1
   local settings = codec.decode(bytes, 1)
   return reply(guarded(-1, function()
-    world, live = {}, 0
+    world = {}
     loading.prepare(world, settings)
     return {tick = settings.tick, out = {}}
   end))
