@@ -1,8 +1,8 @@
 -- Published fields: what agents show of themselves. A column per field: values by id, as of the last closed tick
 -- (in sequential regimes: as of the end of the last turn or handler of each).
 --
--- A field that is searched for by value also has *codes*: each value is a small whole number, so that a search
--- counts by looking up instead of comparing, without a branch that the JIT would have to guess.
+-- A field that is searched for by value also has *codes*: each value is a small whole number, and whole numbers can be
+-- compared without a branch that the JIT would have to guess.
 
 local D = ...
 local codec = D.codec
@@ -83,7 +83,7 @@ function M.new(world)
 
   local function encode(field)
     field.codes, field.room = i32(R.last_id + 64), R.last_id + 64
-    field.code_of, field.known, field.wanted = {}, 0, i32(MOST_CODES)
+    field.code_of, field.known = {}, 0
     for id = 1, R.last_id do
       local v = field.column[id]
       if v ~= nil then recode(field, id, v) end
@@ -91,16 +91,14 @@ function M.new(world)
     end
   end
 
-  -- For a search: the array of codes by id, an array where the code of `value` has a 1 and all others 0, and that
-  -- code, to be cleared when the search is done; nil when the field's values have to be compared. Code 0 is nobody.
+  -- For a search: the array of codes by id, and the code of `value`, 0 when nobody has it; nil when the field's values
+  -- have to be compared. In the array 0 is an agent that shows nothing.
   function self_.search(name, value)
     local field = fields[name]
     if not field.codes and not field.compared then encode(field) end
     if not field.codes then return nil end
-    local code = field.code_of[value] or 0
-    if code > 0 then field.wanted[code] = 1 end
     if R.last_id > field.room then recode(field, R.last_id, field.column[R.last_id]) end
-    return field.codes, field.wanted, code
+    return field.codes, field.code_of[value] or 0
   end
 
   -- Showing ---------------------------------------------------------------------------------------------

@@ -88,12 +88,18 @@ function M.api(S, world)
 
   function api.offset(id) return S.offset(both(id)) end
 
-  function api.neighbors(r, name)
+  -- Of a search around the caller: who and where that is, and the type that is looked for; 0 is any.
+  local function around_me(r, name)
     local me, t = crumb[0], 0
     check_radius(r)
     if name ~= nil then t = type_of_name(name) end
     local x, y, z = get(me)
     if x == nil then off(me) end
+    return me, t, x, y, z
+  end
+
+  function api.neighbors(r, name)
+    local me, t, x, y, z = around_me(r, name)
     return find(x, y, z, r, me, t)
   end
 
@@ -104,28 +110,20 @@ function M.api(S, world)
       deny("nobody publishes " .. text(field) .. ": list it in model.toml, [agents.TYPE] publish = [...]")
     end
     if value == nil then deny("count_near(r, type, field, value): value is missing (nil)") end
-    local codes, wanted, code = world.shown.search(field, value)
+    local codes, code = world.shown.search(field, value)
     if not codes then return S.count_compared(x, y, z, r, me, t, values, value) end
-    if code == 0 then code = NOBODYS else wanted[code] = 0 end
+    if code == 0 then code = NOBODYS end
     return S.count_coded(x, y, z, r, me, t, codes, code)
   end
 
   function api.count_near(r, name, field, value)
-    local me, t = crumb[0], 0
-    check_radius(r)
-    if name ~= nil then t = type_of_name(name) end
-    local x, y, z = get(me)
-    if x == nil then off(me) end
+    local me, t, x, y, z = around_me(r, name)
     if field ~= nil then return (count_alike(x, y, z, r, me, t, field, value)) end
     return count(x, y, z, r, me, t)
   end
 
   function api.nearest(name, r)
-    local me, t = crumb[0], 0
-    check_radius(r)
-    if name ~= nil then t = type_of_name(name) end
-    local x, y, z = get(me)
-    if x == nil then off(me) end
+    local me, t, x, y, z = around_me(r, name)
     return nearest(x, y, z, r, me, t)
   end
 
