@@ -173,7 +173,7 @@ def _hint(fault: Fault) -> str | None:
     for fragment, hint in _TEXT_HINTS:
         if fragment in fault.message:
             return hint
-    if fault.kind == "metric" and "self" in (fault.excerpt or ""):
+    if fault.kind == "metric" and fault.agent is not None:
         return (
             "give every agent the field in init, or write (self.x or 0), or add a condition as "
             "third argument"
