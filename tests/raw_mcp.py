@@ -11,6 +11,7 @@ import json
 import queue
 import subprocess
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -43,7 +44,7 @@ def params_of(era: str, params: Mapping[str, Any], progress: str | None) -> Mess
     return {**params, **({"_meta": meta} if meta else {})}
 
 
-class Raw:
+class Raw(ABC):
     """What both transports share: numbers of requests, the greeting, tools."""
 
     def __init__(self, era: str) -> None:
@@ -86,11 +87,11 @@ class Raw:
         result: Message = answer["result"]
         return result
 
-    def tell(self, method: str, params: Mapping[str, Any]) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def tell(self, method: str, params: Mapping[str, Any]) -> None: ...
 
-    def exchange(self, request: Message) -> Message:
-        raise NotImplementedError
+    @abstractmethod
+    def exchange(self, request: Message) -> Message: ...
 
 
 class Stdio(Raw):

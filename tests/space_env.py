@@ -12,7 +12,7 @@ from typing import Any
 
 from kernel_env import VMS, Kernel
 
-__all__ = ["TYPES", "VMS", "World"]
+__all__ = ["TYPES", "VMS", "World", "play", "type_of"]
 
 TYPES = ("", "odd", "even")
 """Names for searches; the empty one is nil: any type."""
@@ -28,7 +28,7 @@ local kind, last, spec = ...
 spec = load("return " .. spec)()
 local S = deps[kind].new(spec)
 local type_of, published = deps.buffer.i32(last), {mark = {}, sign = {}}
-local codes, wanted = deps.buffer.i32(last), deps.buffer.i32(4)
+local codes = deps.buffer.i32(last)
 for id = 1, last do
   type_of[id] = id % 2 == 1 and 1 or 2
   published.mark[id], published.sign[id], codes[id] = id % 3, id % 3, id % 3 + 1
@@ -36,8 +36,7 @@ end
 local function search(field, value)
   if field == "mark" then return nil end
   local code = value >= 0 and value <= 2 and value + 1 or 0
-  if code > 0 then wanted[code] = 1 end
-  return codes, wanted, code
+  return codes, code
 end
 S.reserve(last)
 S.roster(type_of)
@@ -205,3 +204,31 @@ def _argument(value: object) -> object:
     if isinstance(value, str):
         return value.encode() if value else None
     return value
+
+
+def play(
+    world: World, batches: list[list[tuple[int, Any]]], single: bool = False
+) -> dict[int, Any]:
+    """Plays the moves, alternately one by one and in bulk; where everybody stands then. ``single``:
+    whoever would go to a taken cell stays."""
+    placed: dict[int, Any] = {}
+    for number, batch in enumerate(batches):
+        moves: dict[int, Any] = {}
+        for id, place in batch:
+            if place is None:
+                placed.pop(id, None)
+                moves.pop(id, None)
+                world.kernel("take", id)
+                continue
+            if single and any(p == place and i != id for i, p in placed.items()):
+                continue
+            placed[id] = place
+            if number % 2:
+                moves[id] = place
+            else:
+                world.kernel("put", id, *place)
+            if number == 2 and world["empty_count"] is not None:
+                world.kernel("empty_count")  # from here on the counts are kept
+        if moves:
+            world.put_many(list(moves.items()))
+    return placed

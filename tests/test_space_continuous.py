@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from space_env import TYPES, VMS, World, type_of
+from space_env import TYPES, VMS, World, play, type_of
 
 Place = tuple[float, ...]
 
@@ -86,27 +86,6 @@ def histories(
     place = st.tuples(*map(coordinates, size))
     move = st.tuples(st.integers(1, AGENTS), st.one_of(place, place, place, st.none()))
     return shape, draw(st.lists(st.lists(move, max_size=12), max_size=4))
-
-
-def play(world: World, batches: list[list[tuple[int, Place | None]]]) -> dict[int, Place]:
-    """Plays the moves, alternately one by one and in bulk; where everybody stands then."""
-    placed: dict[int, Place] = {}
-    for number, batch in enumerate(batches):
-        moves: dict[int, Place] = {}
-        for id, place in batch:
-            if place is None:
-                placed.pop(id, None)
-                moves.pop(id, None)
-                world.kernel("take", id)
-                continue
-            placed[id] = place
-            if number % 2:
-                moves[id] = place
-            else:
-                world.kernel("put", id, *place)
-        if moves:
-            world.put_many(list(moves.items()))
-    return placed
 
 
 radii = st.one_of(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from space_env import TYPES, VMS, World, type_of
+from space_env import TYPES, VMS, World, play, type_of
 
 Place = tuple[int, int]
 
@@ -94,33 +94,6 @@ def histories(draw: st.DrawFn) -> tuple[Shape, list[list[tuple[int, Place | None
     return shape, draw(st.lists(st.lists(move, max_size=10), max_size=4))
 
 
-def play(
-    world: World, shape: Shape, batches: list[list[tuple[int, Place | None]]]
-) -> dict[int, Place]:
-    """Plays the moves, alternately one by one and in bulk; where everybody stands then."""
-    placed: dict[int, Place] = {}
-    for number, batch in enumerate(batches):
-        moves: dict[int, Place] = {}
-        for id, place in batch:
-            if place is None:
-                placed.pop(id, None)
-                moves.pop(id, None)
-                world.kernel("take", id)
-                continue
-            if shape.single and any(p == place and i != id for i, p in placed.items()):
-                continue
-            placed[id] = place
-            if number % 2:
-                moves[id] = place
-            else:
-                world.kernel("put", id, *place)
-            if number == 2:
-                world.kernel("empty_count")
-        if moves:
-            world.put_many(list(moves.items()))
-    return placed
-
-
 @pytest.mark.parametrize("vm", VMS)
 @given(histories(), st.integers(0, 9))
 @settings(max_examples=150)
@@ -129,7 +102,7 @@ def test_searches_find_what_a_look_at_every_agent_finds(
 ) -> None:
     shape, batches = history
     world = shape.world(vm)
-    placed = play(world, shape, batches)
+    placed = play(world, batches, shape.single)
     for me in range(1, AGENTS + 1):
         if me not in placed:
             assert world.call(me, "position") in ((), (None,))
@@ -163,7 +136,7 @@ def test_cells_know_who_is_in_them_and_which_are_empty(
 ) -> None:
     shape, batches = history
     world = shape.world(vm)
-    placed = play(world, shape, batches)
+    placed = play(world, batches, shape.single)
     empty: list[Place] = []
     for y in range(shape.height):
         for x in range(shape.width):
@@ -191,7 +164,7 @@ def test_what_is_written_restores_the_grid_on_either_vm(
 ) -> None:
     shape, batches = history
     world = shape.world(vm)
-    placed = play(world, shape, batches)
+    placed = play(world, batches, shape.single)
     dumped = world.dump()
     for other in VMS:
         again = shape.world(other, last=AGENTS)
